@@ -1,0 +1,5 @@
+"""`python -m framemill`."""
+
+from framemill.cli.main import run
+
+run()

@@ -1,0 +1,135 @@
+"""`framemill encode`: a job on an embedded farm, with a progress bar, and a report at the end."""
+
+import contextlib
+import json
+import signal
+import sys
+from collections.abc import Iterator
+from types import FrameType
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from framemill.config import usable_cpus
+from framemill.jobs.settings import OutputSettings
+from framemill.services.local import encode_once
+from framemill.services.requests import encode_request
+
+_STAGES = {
+    "fetching": "Fetching the source",
+    "ingesting": "Reading the source",
+    "queued": "Starting",
+    "planning": "Planning",
+    "encoding": "Encoding",
+    "stitching": "Joining and verifying",
+    "packaging": "Packaging",
+    "delivering": "Delivering",
+}
+
+
+class Bar:
+    """A progress bar on stderr; silent where stderr is no terminal and nobody looks."""
+
+    def __init__(self, *, show: bool) -> None:
+        self._progress = Progress(
+            TextColumn("{task.description:<22}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn(),
+            TimeRemainingColumn(), console=Console(stderr=True), disable=not show, transient=True,
+        )  # fmt: skip
+        self._task = self._progress.add_task("Starting", total=None)
+
+    def __enter__(self) -> "Bar":
+        """Show the bar."""
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Take the bar away."""
+        self._progress.stop()
+
+    def update(self, told: dict[str, Any]) -> None:
+        """Move the bar to what the farm told."""
+        stage = _STAGES.get(told["state"], told["state"].capitalize())
+        if told["state"] == "fetching":
+            self._progress.update(self._task, description=stage, completed=told["bytes"], total=told["bytes_planned"])
+        elif told.get("frames_planned"):
+            self._progress.update(
+                self._task, description=stage, completed=told["frames"], total=told["frames_planned"]
+            )
+        else:
+            self._progress.update(self._task, description=stage, total=None)
+
+
+def encode_command(
+    source: str,
+    destination: str,
+    preset: str | None,
+    assignments: dict[str, str],
+    slots: int | None,
+    *,
+    as_json: bool,
+    verbose: bool,
+) -> int:
+    """Run the job; the exit code."""
+    request = encode_request(source, destination, preset, assignments)
+    ended: dict[str, Any] = {}
+
+    def on_end(row: dict[str, Any]) -> None:
+        bar.__exit__()
+        ended.update(row)
+        _show(row, request.output, as_json=as_json)
+
+    with terminated_as_interrupted(), Bar(show=not as_json) as bar:
+        encode_once(request, slots or usable_cpus(), bar.update, on_end, verbose=verbose)
+    return 0 if ended["state"] == "completed" else 1
+
+
+def _show(row: dict[str, Any], settings: OutputSettings, *, as_json: bool) -> None:
+    report = row.get("report")
+    if as_json:
+        outcome = {"state": row["state"], "reason": row.get("reason"), "message": row.get("message")}
+        json.dump({**outcome, **(report or {})}, sys.stdout, indent=2)
+        sys.stdout.write("\n")
+        sys.stdout.flush()
+        return
+    if row["state"] != "completed":
+        Console(stderr=True).print(f"framemill: {row.get('message') or row['state']}", markup=False, highlight=False)
+        return
+    output = report["outputs"][0]
+    size = sum(file["size"] for file in output["files"])
+    console = Console(highlight=False)
+    console.print(f"{output['path']}  ({_bytes(size)}, {report['seconds']['total']:.1f} s)", markup=False, soft_wrap=True)
+    console.print(_proved(report), markup=False, soft_wrap=True)
+
+
+def _proved(report: dict[str, Any]) -> str:
+    proof = report["outputs"][0]["proof"]
+    parts = []
+    if proof.get("frames_planned"):
+        chunks = len(report["plan"]["chunks"])
+        parts.append(f"{proof['frames']} frames in {chunks} {'chunk' if chunks == 1 else 'chunks'}, each at its own time")
+    if proof.get("audio_packets"):
+        parts.append("sound whole")
+    return "Verified: " + "; ".join(parts) + "." if parts else "Verified."
+
+
+def _bytes(count: float) -> str:
+    for unit in ("B", "kB", "MB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.2f} GB"
+
+
+@contextlib.contextmanager
+def terminated_as_interrupted() -> Iterator[None]:
+    """SIGTERM ends a run as Ctrl-C does: children die, and no half-written output stays."""
+
+    def interrupt(_: int, __: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

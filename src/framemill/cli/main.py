@@ -1,0 +1,111 @@
+"""The `framemill` command: its words, options and exit codes."""
+
+import sys
+
+import click
+
+from framemill import __version__
+from framemill.errors import FramemillError, WrongUse
+
+FAILED = 1
+WRONG_USE = 2
+INTERRUPTED = 130
+
+_settings = click.option(
+    "--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Any field of the output settings or of the run."
+)
+_preset = click.option("--preset", metavar="NAME", help="See `framemill presets`.")
+_json = click.option("--json", "as_json", is_flag=True, help="Write JSON to stdout, and nothing else.")
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+def cli() -> None:
+    """Framemill encodes video in chunks, side by side, and joins them without a seam."""
+
+@cli.command()
+@click.argument("source", metavar="SRC")
+@click.option("-o", "--output", "destination", metavar="DST", required=True, help="A file (.mp4 .mov .mkv .webm), or a folder for a package.")
+@_preset
+@_settings
+@click.option("--slots", type=click.IntRange(1, 1024), help="Encodes side by side (default: one a processor).")
+@_json
+@click.option("-v", "--verbose", is_flag=True, help="Show what the farm says.")
+def encode(source: str, destination: str, preset: str | None, assignments: tuple[str, ...], slots: int | None, as_json: bool, verbose: bool) -> None:
+    """Encode SRC, a path or an http(s) URL, into DST."""
+    from framemill.cli.encode import encode_command
+
+    sys.exit(encode_command(source, destination, preset, parse(assignments), slots, as_json=as_json, verbose=verbose))
+
+@cli.command()
+@click.argument("source", metavar="SRC")
+@_json
+def probe(source: str, as_json: bool) -> None:
+    """Show what SRC holds, in ffprobe's JSON shape."""
+    from framemill.cli.look import probe_command
+
+    probe_command(source, as_json=as_json)
+
+@cli.command()
+@click.argument("source", metavar="SRC")
+@click.option("-o", "--output", "destination", metavar="DST", default="output.mp4", show_default=True, help="Where the output would go.")
+@_preset
+@_settings
+@_json
+def plan(source: str, destination: str, preset: str | None, assignments: tuple[str, ...], as_json: bool) -> None:
+    """Show how SRC would be cut: chunks, boundaries and why, and every command. Encodes nothing."""
+    from framemill.cli.look import plan_command
+
+    plan_command(source, destination, preset, parse(assignments), as_json=as_json)
+
+@cli.command()
+@_json
+def presets(as_json: bool) -> None:
+    """List the presets."""
+    from framemill.cli.look import presets_command
+
+    presets_command(as_json=as_json)
+
+@cli.command()
+@click.option("-o", "--output", "folder", metavar="DIR", default="framemill-demo", show_default=True, help="Where the clip and the results go.")
+@click.option("-v", "--verbose", is_flag=True, help="Show what the farm says.")
+def demo(folder: str, verbose: bool) -> None:
+    """Make a clip that counts its frames, and encode it into MP4 and HLS."""
+    from framemill.cli.demo import demo_command
+
+    sys.exit(demo_command(folder, verbose=verbose))
+
+@cli.command()
+@_json
+def version(as_json: bool) -> None:
+    """Show the versions of Framemill, ffmpeg, Ray and Python."""
+    from framemill.cli.look import version_command
+
+    version_command(as_json=as_json)
+
+def parse(assignments: tuple[str, ...]) -> dict[str, str]:
+    """`key=value` words as a mapping. Raises `WrongUse` for a word without `=`."""
+    pairs = [word.partition("=") for word in assignments]
+    wrong = next((key for key, sign, _ in pairs if not sign or not key), None)
+    if wrong is not None:
+        raise WrongUse(f"--set takes KEY=VALUE, not {wrong!r}.")
+    return {key.replace("-", "_"): value for key, _, value in pairs}
+
+def run() -> None:
+    """The entry point: errors become one line and an exit code."""
+    try:
+        cli(prog_name="framemill", standalone_mode=False)
+    except click.exceptions.Exit as leave:
+        sys.exit(leave.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(WRONG_USE)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("Interrupted.", err=True)
+        sys.exit(INTERRUPTED)
+    except WrongUse as error:
+        click.echo(f"framemill: {error.message}", err=True)
+        sys.exit(WRONG_USE)
+    except FramemillError as error:
+        click.echo(f"framemill: {error.message}", err=True)
+        sys.exit(FAILED)
+    except BrokenPipeError:
+        sys.exit(FAILED)

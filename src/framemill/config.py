@@ -1,0 +1,32 @@
+"""What the environment says; read, and set for our own children, here and nowhere else."""
+
+import contextlib
+import os
+from collections.abc import Iterator, Mapping
+
+
+def ffmpeg_override() -> str | None:
+    """`FRAMEMILL_FFMPEG`: path of an ffmpeg to use instead of the bundled one."""
+    return os.environ.get("FRAMEMILL_FFMPEG") or None
+
+
+def usable_cpus() -> int:
+    """Processors that this process may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+@contextlib.contextmanager
+def environment(values: Mapping[str, str]) -> Iterator[None]:
+    """These variables while the block runs; afterwards what was there before."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value

@@ -1,0 +1,118 @@
+"""The error tree. Every message says what happened, where, and what to do.
+
+    FramemillError
+    ├── WrongUse               the caller asked for something that cannot be (exit 2)
+    │   ├── UnknownSetting
+    │   ├── UnknownPreset
+    │   └── InvalidSetting
+    ├── SourceError            the source cannot be read (exit 1)
+    │   ├── SourceMissing
+    │   └── SourceUnreadable
+    ├── MediaError             a media process failed
+    │   ├── FfmpegFailed
+    │   ├── ChildFailed        a child that reads media died, hung or raised
+    │   ├── ChunkMismatch      a chunk delivered other frames than planned
+    │   └── VerificationFailed
+    ├── OutputError            the result cannot be put where it was asked for
+    ├── InvalidTransition      an event that a state has no edge for
+    ├── StaleWrite             somebody else wrote the row first
+    └── FarmError              the farm's processes failed
+"""
+
+from typing import Any
+
+
+class FramemillError(Exception):
+    """Base of all errors of this project; pickles with its attributes, since errors cross processes."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Rebuild by attributes: an `__init__` with other arguments would not survive a process border."""
+        return (_rebuild, (type(self), self.args, self.__dict__.copy()))
+
+
+def _rebuild(cls: type[FramemillError], args: tuple[Any, ...], attributes: dict[str, Any]) -> FramemillError:
+    error = cls.__new__(cls, *args)
+    error.args = args
+    error.__dict__.update(attributes)
+    return error
+
+
+class WrongUse(FramemillError):
+    """The caller asked for something that cannot be."""
+
+
+class UnknownSetting(WrongUse):
+    """A setting of that name does not exist."""
+
+
+class UnknownPreset(WrongUse):
+    """A preset of that name does not exist."""
+
+
+class InvalidSetting(WrongUse):
+    """The setting exists, but not with that value."""
+
+
+class SourceError(FramemillError):
+    """The source cannot be read."""
+
+
+class SourceMissing(SourceError):
+    """There is no such source, or nobody lets us read it."""
+
+
+class SourceUnreadable(SourceError):
+    """The source is there, but holds nothing that can be decoded."""
+
+
+class MediaError(FramemillError):
+    """A media process failed."""
+
+
+class FfmpegFailed(MediaError):
+    """ffmpeg ended with an error; carries the command and the last lines it wrote."""
+
+    def __init__(self, message: str, command: str = "", stderr: str = "") -> None:
+        super().__init__(message)
+        self.command = command
+        self.stderr = stderr
+
+
+class ChildFailed(MediaError):
+    """A child process that reads media died, ran out of time or memory, or raised."""
+
+
+class ChunkMismatch(MediaError):
+    """A chunk delivered other frames than planned: the index was wrong, not the chunk."""
+
+
+class VerificationFailed(MediaError):
+    """The result is not what the plan promised; nothing is published."""
+
+
+class OutputError(FramemillError):
+    """The result cannot be put where it was asked for."""
+
+
+class InvalidTransition(FramemillError):
+    """An event arrived that the state has no edge for; carries the story that led there."""
+
+    def __init__(self, kind: str, state: str, event: str, story: tuple[str, ...] = ()) -> None:
+        told = f" (after {' → '.join(story)})" if story else ""
+        super().__init__(f"{kind} in state {state!r} cannot take {event!r}{told}")
+        self.kind = kind
+        self.state = state
+        self.event = event
+        self.story = story
+
+
+class StaleWrite(FramemillError):
+    """Somebody else wrote the row first: drop the result and read again."""
+
+
+class FarmError(FramemillError):
+    """The farm's own processes could not be started or were lost."""

@@ -1,0 +1,322 @@
+"""Drives one job: performs the instructions that its state asks for and feeds the results back as events.
+
+Deciding is `jobs.lifecycle`'s; truth is in the store. Everything here can be cut off at any line and done again.
+"""
+
+import asyncio
+import logging
+import shutil
+import uuid
+from collections import defaultdict
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection
+
+from framemill.errors import FarmError, FramemillError
+from framemill.farm.crew import Crew
+from framemill.farm.encoding import chunk_blob, facts_blob
+from framemill.farm.orders import ChunkPlace, Encoded, ExtraOrder, GroupOrder, PlanOrder, StitchOrder, WrittenFile
+from framemill.farm.report import build_report
+from framemill.farm.titles import extras_of, load_title
+from framemill.jobs import lifecycle
+from framemill.jobs.model import ChunkRow, Delivery, Input, Job, Output
+from framemill.jobs.reasons import Reason, reason_of
+from framemill.jobs.states import (
+    ENDED_JOB,
+    ChunksCommitted,
+    ChunkState,
+    Delivered,
+    DeliveryState,
+    Failed,
+    IndexRefuted,
+    InputsReady,
+    InputState,
+    JobEvent,
+    JobState,
+    Packaged,
+    Planned,
+    Started,
+    Stitched,
+)
+from framemill.storage.delivery import deliver
+from framemill.storage.local import LocalBlobs
+from framemill.store import chunks as chunk_rows
+from framemill.store import deliveries as delivery_rows
+from framemill.store import jobs as job_rows
+from framemill.store.database import Database
+
+log = logging.getLogger(__name__)
+Result = TypeVar("Result")
+
+MOST_TRIES = 3
+"""Leases of a group that may end without a result."""
+
+
+class Driver:
+    """One job on its way; one instance at a time drives it."""
+
+    def __init__(self, job_id: str, *, database: Database, blobs: LocalBlobs, crew: Crew, epoch: int, work: Path) -> None:
+        self.job_id = job_id
+        self._database = database
+        self._blobs = blobs
+        self._crew = crew
+        self._epoch = epoch
+        self._work = work / job_id
+        self._written: dict[str, Any] = {}
+        self._tokens: dict[str, list[str]] = {}
+
+    async def run(self) -> Job:
+        """Drive the job until it has ended, and return it."""
+        job, _, _ = await self._load()
+        if job.state is JobState.QUEUED:
+            job = await self._apply(Started())
+        while job.state not in ENDED_JOB:
+            event = await self._perform(job)
+            log.info("%s", type(event).__name__, extra={"action": "job_event", "job": job.id})
+            job = await self._apply(event)
+        return job
+
+    async def apply(self, event: JobEvent) -> Job:
+        """Feed an event from outside (a cancellation) to the job."""
+        return await self._apply(event)
+
+    async def _perform(self, job: Job) -> JobEvent:
+        steps = {
+            lifecycle.FetchInputs: self._inputs,
+            lifecycle.MakePlan: self._plan,
+            lifecycle.EncodeChunks: self._encode,
+            lifecycle.Stitch: self._stitch,
+            lifecycle.Package: self._package,
+            lifecycle.Deliver: self._deliver,
+        }
+        (instruction,) = lifecycle.instructions_for(job)
+        try:
+            return await steps[type(instruction)](instruction)
+        except FramemillError as error:
+            return Failed(reason_of(error), error.message)
+        except OSError as error:
+            return Failed(reason_of(error), str(error))
+
+    # What each instruction asks for
+
+    async def _inputs(self, _: Any) -> JobEvent:
+        _, inputs, _ = await self._load()
+        for source in inputs:
+            if source.state is InputState.FAILED:
+                return Failed(source.reason or Reason.INTERNAL, source.message or "The source failed.")
+            if source.state is not InputState.READY:
+                return Failed(Reason.SOURCE_MISSING, f"{source.uri} was not fetched before the job was started.")
+        return InputsReady()
+
+    async def _plan(self, instruction: lifecycle.MakePlan) -> JobEvent:
+        job, inputs, outputs = await self._load()
+        rows = []
+        for output in outputs:
+            order = PlanOrder(
+                title_key=self._title_key(job, output),
+                source_key=_source_key(inputs[0]),
+                settings=output.settings,
+                run=job.run,
+                decode=instruction.decode_index,
+                linear=instruction.linear,
+            )
+            planned = await self._crew.plan(order)
+            rows += [_row(job, output, place) for place in planned.chunks]
+        await self._write(lambda conn: chunk_rows.replace_chunks(conn, job.id, job.attempt, rows, epoch=self._epoch))
+        return Planned()
+
+    async def _encode(self, _: Any) -> JobEvent:
+        job, _, outputs = await self._load()
+        rows = await self._read(lambda conn: chunk_rows.load_chunks(conn, job.id, job.attempt))
+        committed = [row for row in rows if row.state is ChunkState.COMMITTED]
+        lost = {row.key for row in committed if not (self._blobs.has(chunk_blob(row.key)) and self._blobs.has(facts_blob(row.key)))}
+        if lost:
+            await self._write(lambda conn: chunk_rows.return_chunks(conn, job.id, job.attempt, lost, self._epoch))
+        groups: dict[tuple[str, int, int], list[ChunkRow]] = defaultdict(list)
+        for row in rows:
+            if row.state is not ChunkState.COMMITTED or row.key in lost:
+                groups[row.output_id, row.rendition, row.group_number].append(row)
+        keys = {output.id: self._title_key(job, output) for output in outputs}
+        work: list[asyncio.Task[Encoded]] = []
+        for key in keys.values():
+            work += [asyncio.ensure_future(self._extra(order)) for order in extras_of(self._blobs, key)]
+        # The first segments first: what is shown first is ready first.
+        for (output_id, rendition, group), members in sorted(groups.items(), key=lambda item: item[1][0].first_frame):
+            order = GroupOrder(title_key=keys[output_id], rendition=rendition, group=group)
+            work.append(asyncio.ensure_future(self._group(job, order, members)))
+        try:
+            for done in asyncio.as_completed(work):
+                result = await done
+                if result.reason is Reason.CHUNK_MISMATCH:
+                    return IndexRefuted(result.message)
+                if result.reason is not None:
+                    log.warning("failed: %s", result.command, extra={"action": "order_failed", "job": job.id})
+                    return Failed(result.reason, result.message)
+        finally:
+            for task in work:
+                task.cancel()
+            await asyncio.gather(*work, return_exceptions=True)
+        return ChunksCommitted()
+
+    async def _extra(self, order: ExtraOrder) -> Encoded:
+        if self._blobs.has(order.key):
+            return Encoded()
+        return await self._tried(order)
+
+    async def _group(self, job: Job, order: GroupOrder, members: list[ChunkRow]) -> Encoded:
+        """Lease a group's chunks, have them encoded, commit what came; the lease ends either way."""
+        token = uuid.uuid4().hex
+        keys = [row.key for row in members]
+
+        def lease(conn: Connection) -> bool:
+            now = datetime.now(UTC)
+            return chunk_rows.lease_chunks(
+                conn, job.id, job.attempt, keys, token=token, worker="worker", epoch=self._epoch, now=now
+            )
+
+        def commit(conn: Connection) -> None:
+            for chunk in result.chunks:
+                chunk_rows.commit_chunk(
+                    conn, chunk.key, token, self._epoch, blob=chunk.blob, size=chunk.facts.size,
+                    sha256=chunk.facts.sha256, seconds=result.seconds, now=datetime.now(UTC),
+                )  # fmt: skip
+
+        await self._write(lease)
+        try:
+            result = await self._tried(order.model_copy(update={"token": token}))
+            await self._write(commit)
+        finally:
+            await self._write(lambda conn: chunk_rows.release_chunks(conn, token, self._epoch))
+        return result
+
+    async def _tried(self, order: GroupOrder | ExtraOrder) -> Encoded:
+        for left in reversed(range(MOST_TRIES)):
+            try:
+                return await self._crew.encode(order)
+            except FarmError as error:  # the worker is gone, not the order wrong: somebody else may do it
+                if not left:
+                    return Encoded(reason=Reason.WORKER_LOST, message=error.message)
+        raise AssertionError("unreachable")
+
+    async def _stitch(self, _: Any) -> JobEvent:
+        job, _, outputs = await self._load()
+        for output in outputs:
+            folder = self._work / output.id
+            await asyncio.to_thread(_emptied, folder)
+            order = StitchOrder(title_key=self._title_key(job, output), folder=str(folder), name=_file_name(output))
+            result = await self._crew.finish(order)
+            if result.reason is Reason.CHUNK_MISMATCH:
+                return IndexRefuted(result.message)
+            if result.reason is not None:
+                return Failed(result.reason, result.message)
+            self._written[output.id] = result
+        return Stitched()
+
+    async def _package(self, _: Any) -> JobEvent:
+        job, inputs, outputs = await self._load()
+        if any(output.id not in self._written for output in outputs):  # a coordinator that took over
+            again = await self._stitch(None)
+            if not isinstance(again, Stitched):
+                return Failed(Reason.CHUNK_MISMATCH, getattr(again, "message", ""))
+        rows = await self._read(lambda conn: chunk_rows.load_chunks(conn, job.id, job.attempt))
+        titles = {output.id: load_title(self._blobs, self._title_key(job, output)) for output in outputs}
+        report = build_report(job, inputs, outputs, titles, rows, self._written)
+        deliveries = [
+            _delivery(job, output, file) for output in outputs for file in self._written[output.id].files
+        ]  # fmt: skip
+        await self._write(lambda conn: delivery_rows.save_deliveries(conn, deliveries))
+        return Packaged(report)
+
+    async def _deliver(self, _: Any) -> JobEvent:
+        job, _, outputs = await self._load()
+        for output in outputs:
+            if output.target is not None:
+                folder = self._work / output.id
+                await asyncio.to_thread(deliver, folder, output.target, output.settings.container == "package")
+        await asyncio.to_thread(_removed, self._work)
+        done = await self._read(lambda conn: delivery_rows.load_deliveries(conn, job.id))
+        moved = [row.model_copy(update={"state": DeliveryState.COMPLETED}) for row in done]
+        await self._write(lambda conn: delivery_rows.save_deliveries(conn, moved))
+        return Delivered()
+
+    # The store
+
+    def _title_key(self, job: Job, output: Output) -> str:
+        return f"titles/{job.id}-{job.attempt}-{job.refuted}-{output.position}.json"
+
+    async def _load(self) -> tuple[Job, list[Input], list[Output]]:
+        found = await self._read(lambda conn: job_rows.load_job(conn, self.job_id))
+        if found is None:
+            raise FarmError(f"There is no job {self.job_id}.")
+        return found
+
+    async def _apply(self, event: JobEvent) -> Job:
+        def apply(conn: Connection) -> Job:
+            found = job_rows.load_job(conn, self.job_id)
+            assert found is not None  # noqa: S101 - it was loaded before
+            job, now = found[0], datetime.now(UTC)
+            moved, (notice, *_) = lifecycle.handle(job, event, now)
+            assert isinstance(notice, lifecycle.Notify)  # noqa: S101 - handle puts it first
+            job_rows.save_job(conn, moved, job.version, notice.kind, notice.data, now=now, epoch=self._epoch)
+            return moved
+
+        return await self._write(apply)
+
+    async def _read(self, query: Callable[[Connection], Result]) -> Result:
+        def run() -> Result:
+            with self._database.reading() as conn:
+                return query(conn)
+
+        return await asyncio.to_thread(run)
+
+    async def _write(self, change: Callable[[Connection], Result]) -> Result:
+        def run() -> Result:
+            with self._database.writing() as conn:
+                return change(conn)
+
+        # A write that was begun ends, also when the job is cancelled meanwhile.
+        return await asyncio.shield(asyncio.to_thread(run))
+
+
+def _source_key(source: Input) -> str:
+    if source.index_key is None:
+        raise FarmError(f"{source.uri} is ready but what was found in it is not; fetch it again.")
+    return source.index_key
+
+
+def _row(job: Job, output: Output, place: ChunkPlace) -> ChunkRow:
+    return ChunkRow(
+        job_id=job.id,
+        attempt=job.attempt,
+        output_id=output.id,
+        rendition=place.rendition,
+        number=place.number,
+        group_number=place.group,
+        key=place.key,
+        first_frame=place.first,
+        end_frame=place.end,
+    )
+
+
+def _file_name(output: Output) -> str:
+    """The file's name; of a package, the stem of its MP4."""
+    return "video" if output.settings.container == "package" else f"output.{output.settings.container}"
+
+
+def _delivery(job: Job, output: Output, file: WrittenFile) -> Delivery:
+    return Delivery(
+        job_id=job.id, attempt=job.attempt, output_id=output.id, path=file.path, uri=output.target or "",
+        size=file.size, sha256=file.sha256, md5=file.md5,
+    )  # fmt: skip
+
+
+def _emptied(folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+
+
+def _removed(folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,142 @@
+"""A farm inside the calling process: a private Ray that starts with it and ends with it."""
+
+import contextlib
+import logging
+import os
+import secrets
+import shutil
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import ray
+
+from framemill.config import environment
+from framemill.errors import FarmError
+from framemill.farm.actors import Coordinator, Stitcher, Worker
+from framemill.storage.local import LocalBlobs
+from framemill.store.database import Database
+
+_OBJECT_STORE_BYTES = 100 << 20  # nothing large ever travels through it
+_START_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Paths:
+    """Where an embedded farm keeps its things; all of it goes with the farm."""
+
+    root: Path
+
+    @property
+    def database(self) -> str:
+        """URL of the store."""
+        return f"sqlite:///{self.root / 'framemill.db'}"
+
+    @property
+    def blobs(self) -> LocalBlobs:
+        """The farm's blobs."""
+        return LocalBlobs(self.root / "blobs")
+
+    @property
+    def work(self) -> Path:
+        """Outputs before they are delivered."""
+        return self.root / "work"
+
+
+@contextlib.contextmanager
+def workspace(beside: Path) -> Iterator[Paths]:
+    """A folder for a farm next to where its output goes: there is the room, and a rename from there is one step."""
+    beside.mkdir(parents=True, exist_ok=True)
+    root = Path(tempfile.mkdtemp(prefix=".framemill-", dir=beside))
+    try:
+        yield Paths(root)
+    finally:
+        shutil.rmtree(root, ignore_errors=True)
+
+
+class Farm:
+    """Handle of a running embedded farm."""
+
+    def __init__(self, coordinator: Any) -> None:
+        self._coordinator = coordinator
+
+    def start(self, job_id: str) -> Any:
+        """Begin to drive a job; the returned reference is for `wait`."""
+        return self._coordinator.run.remote(job_id)
+
+    def wait(self, running: Any, seconds: float) -> dict[str, Any] | None:
+        """The job's row once it has ended, or None after `seconds`."""
+        try:
+            row: dict[str, Any] = ray.get(running, timeout=seconds)
+            return row
+        except ray.exceptions.GetTimeoutError:
+            return None
+        except ray.exceptions.RayError as error:
+            raise FarmError(f"The coordinator was lost: {error}") from error
+
+    def progress(self, job_id: str) -> dict[str, Any]:
+        """State, frames encoded and frames to encode."""
+        told: dict[str, Any] = ray.get(self._coordinator.progress.remote(job_id), timeout=_START_SECONDS)
+        return told
+
+    def cancel(self, job_id: str) -> None:
+        """Cancel a job; its children are dead when this returns."""
+        ray.get(self._coordinator.cancel.remote(job_id), timeout=_START_SECONDS)
+
+
+@contextlib.contextmanager
+def embedded_farm(paths: Paths, slots: int, *, verbose: bool) -> Iterator[Farm]:
+    """Start Ray and the actors in this process's shadow; everything is gone afterwards. Raises `FarmError`."""
+    # Unix sockets have short names, so Ray's folder does not live in the workspace.
+    temporary = tempfile.mkdtemp(prefix="fm-", dir="/tmp" if os.path.isdir("/tmp") else None)
+    level = "DEBUG" if verbose else "WARNING"
+    try:
+        with environment(_environment()):
+            _start_ray(temporary, slots, verbose)
+            Database(paths.database).create()
+            yield _assemble(paths, slots, level)
+    finally:
+        ray.shutdown()
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _start_ray(temporary: str, slots: int, verbose: bool) -> None:
+    try:
+        # "local": never join whatever cluster an environment variable or a stale file names.
+        ray.init(
+            "local",
+            num_cpus=slots,
+            include_dashboard=False,
+            log_to_driver=verbose,
+            configure_logging=verbose,
+            logging_level=logging.INFO if verbose else logging.CRITICAL,
+            object_store_memory=_OBJECT_STORE_BYTES,
+            _temp_dir=temporary,
+            _node_ip_address="127.0.0.1",
+        )
+    except (RuntimeError, OSError, ValueError, ConnectionError) as error:
+        raise FarmError(f"Ray did not start: {error}") from error
+
+
+def _assemble(paths: Paths, slots: int, level: str) -> Farm:
+    blobs = str(paths.blobs.root)
+    # Actors take no CPU of Ray's: slots are counted by the crew, an encode is a child and no Ray task.
+    many = {"num_cpus": 0, "max_concurrency": 1000}
+    worker = ray.remote(Worker).options(**many, max_restarts=-1).remote(blobs, level)
+    stitcher = ray.remote(Stitcher).options(**many, max_restarts=-1).remote(blobs, level)
+    coordinator = (
+        ray.remote(Coordinator)
+        .options(**many)
+        .remote(paths.database, blobs, str(paths.work), [worker], slots, stitcher, level)
+    )
+    return Farm(coordinator)
+
+
+def _environment() -> dict[str, str]:
+    """A token of this farm's own, by the environment: Ray would else keep one in the user's home."""
+    return {
+        "RAY_AUTH_TOKEN": secrets.token_hex(32),
+        "RAY_USAGE_STATS_ENABLED": "0",
+    }

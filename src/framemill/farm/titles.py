@@ -1,0 +1,67 @@
+"""Plans as blobs: written once by whoever plans, read by every worker and the stitcher."""
+
+import functools
+
+from framemill.farm.orders import ChunkPlace, ExtraOrder, Planned, PlanOrder
+from framemill.media import ffmpeg
+from framemill.media.title import Source, Title, index_source, plan_title, read_source
+from framemill.storage.local import LocalBlobs
+
+
+async def ingest(path: str, blobs: LocalBlobs) -> tuple[str, Source]:
+    """Read a local source and keep what was found; returns the blob's key and the source."""
+    source = await read_source(path)
+    key = f"sources/{source.inspection.sha256}.json"
+    blobs.write(key, source.model_dump_json().encode())
+    return key, source
+
+
+async def plan(order: PlanOrder, blobs: LocalBlobs) -> Planned:
+    """Index the source and plan the output."""
+    source = Source.model_validate_json(blobs.read(order.source_key))
+    index = await index_source(source, decode=order.decode, linear=order.linear)
+    title = plan_title(source, index, order.settings, order.run, await ffmpeg.build_id())
+    blobs.write(order.title_key, title.model_dump_json().encode())
+    return Planned(chunks=tuple(_places(title)))
+
+
+def load_title(blobs: LocalBlobs, key: str) -> Title:
+    """The plan under that key; the last few stay in memory."""
+    return _load(blobs.path(key))
+
+
+@functools.lru_cache(maxsize=8)
+def _load(path: object) -> Title:
+    with open(str(path), "rb") as file:
+        return Title.model_validate_json(file.read())
+
+
+def _places(title: Title) -> list[ChunkPlace]:
+    if title.video is None:
+        return []
+    return [
+        ChunkPlace(
+            rendition=rendition,
+            number=chunk.number,
+            group=group.number,
+            key=title.chunk_key(rendition, chunk),
+            first=chunk.first,
+            end=chunk.end,
+        )
+        for rendition in range(len(title.pictures))
+        for group in title.video.groups
+        for chunk in title.video.group_chunks(group)
+    ]
+
+
+def extras_of(blobs: LocalBlobs, title_key: str) -> list[ExtraOrder]:
+    """What is encoded whole beside the pictures of that plan: sound and texts; or all of it, when packets are copied."""
+    title = load_title(blobs, title_key)
+    if title.settings.video_codec == "copy":
+        return [ExtraOrder(title_key=title_key, kind="remux", key=f"remuxes/{title.remux_key}")]
+    found = []
+    if title.sound:
+        found.append(ExtraOrder(title_key=title_key, kind="sound", key=f"sounds/{title.sound_key}"))
+    for rank, _ in title.texts:
+        found.append(ExtraOrder(title_key=title_key, kind="text", rank=rank, key=f"texts/{title.text_key(rank)}"))
+    return found

@@ -1,0 +1,258 @@
+"""What a job is made of: frozen values, as they are stored and as they travel. Nothing here reads a clock."""
+
+from datetime import UTC
+from fractions import Fraction
+from typing import Annotated, Any, Literal, Self
+
+import uuid_utils
+from pydantic import AfterValidator, AwareDatetime, Field, model_validator
+
+from framemill.jobs.reasons import Reason
+from framemill.jobs.settings import OutputSettings, RunSettings, Value
+from framemill.jobs.states import ChunkState, DeliveryState, InputState, JobState
+
+Utc = Annotated[AwareDatetime, AfterValidator(lambda at: at.astimezone(UTC))]
+"""A point in time; whatever zone it came in, it is kept in UTC."""
+
+Keep = Literal["fail", "keep"]
+"""What one bad part does to the job: `fail` it, or `keep` what is good and warn."""
+
+
+def new_id() -> str:
+    """A new id: a UUIDv7, so that ids sort by the time they were made."""
+    return str(uuid_utils.uuid7())
+
+
+class Limits(Value):
+    """What a job may use at most; it tightens the account's limits and never widens them."""
+
+    max_process_seconds: float | None = Field(default=None, gt=0)
+    """Seconds from the start of the work to its end."""
+    max_spend: int | None = Field(default=None, ge=0)
+    """Thousandths of a credit; reaching it is allowed, exceeding it is not."""
+    max_inputs: int | None = Field(default=None, ge=1)
+    max_input_bytes: int | None = Field(default=None, ge=1)
+    max_downloads: int | None = Field(default=None, ge=1)
+    """Downloads of each output that names no limit of its own."""
+
+
+class Callback(Value):
+    """Whom to tell, and how often to try."""
+
+    url: str
+    on: Literal["end", "change"] = "end"
+    """`end`: once, when the job has ended; `change`: at every change of its state."""
+    scheme: str = "native"
+    """How the message is written and signed: the name of a door's own scheme."""
+    sealed_secret: str | None = None
+    """The key it is signed with, sealed."""
+    timeout_seconds: float = Field(default=10.0, gt=0, le=120)
+    retry_seconds: tuple[float, ...] = (60.0, 300.0, 1800.0)
+    """Pauses before the further tries."""
+    refusal_is_final: bool = False
+    """Whether an answer 4xx ends it."""
+
+
+class Waiting(Value):
+    """Why a job does not move."""
+
+    code: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    sentence: str
+
+
+class Warned(Value):
+    """Something went wrong and the job went on (`keep`)."""
+
+    about: Literal["job", "input", "output"]
+    about_id: str
+    reason: Reason
+    message: str = ""
+
+
+class Job(Value):
+    """What is asked for and how far it is; `lifecycle.handle` moves it, `lifecycle.amend` changes the rest."""
+
+    id: str = Field(default_factory=new_id)
+    account: str
+    door: str
+    """The API it came through."""
+    priority: int = 0
+    """Higher goes first."""
+    deadline: Utc | None = None
+    start: Literal["auto", "held"] = "auto"
+    """`held` waits for its owner's start and can be edited until then."""
+    run: RunSettings = RunSettings()
+    limits: Limits = Limits()
+    callbacks: tuple[Callback, ...] = ()
+    metadata: dict[str, Any] = Field(default_factory=dict)
+    """The client's own words, given back as they came."""
+    fairness_key: str = ""
+    """Jobs of one account take turns by this key: a device, a user, a batch."""
+    on_input_error: Keep = "fail"
+    on_output_error: Keep = "fail"
+
+    attempt: int = Field(default=1, ge=1)
+    state: JobState = Field(
+        default_factory=lambda data: JobState.HELD if data.get("start") == "held" else JobState.QUEUED
+    )
+    reason: Reason | None = None
+    message: str | None = None
+    """A sentence for the client beside the reason."""
+    waiting: Waiting | None = None
+    warnings: tuple[Warned, ...] = ()
+    refuted: int = Field(default=0, ge=0)
+    """How often a plan of this attempt was refuted; each time the next one is made with more care."""
+    version: int = Field(default=1, ge=1)
+    """Grows with every change; a write that expects another one is stale."""
+    created_at: Utc
+    entered_at: Utc = Field(default_factory=lambda data: data["created_at"])
+    """Since when the job is in its state."""
+    started_at: Utc | None = None
+    """When this attempt was admitted."""
+    ended_at: Utc | None = None
+    spent: int = Field(default=0, ge=0)
+    """What this attempt was charged, in thousandths of a credit."""
+    report: dict[str, Any] | None = None
+    """What was proved about the outputs that are published; an attempt that fails leaves the last one's."""
+    timings: dict[str, float] = Field(default_factory=dict)
+    """Seconds that this attempt spent in each state it has left."""
+
+
+class Input(Value):
+    """A source of a job, as named by the client and as found."""
+
+    id: str = Field(default_factory=new_id)
+    job_id: str
+    position: int = Field(default=0, ge=0)
+    uri: str
+    """Where it comes from, with every secret masked."""
+    sealed_uri: str | None = None
+    """The same with its secrets, sealed; none: the URI has none."""
+    filename: str | None = None
+    read_once: bool = False
+    """One reader, once, in order: the other side makes it on demand."""
+    state: InputState = InputState.WAITING
+    blob: str | None = None
+    """Where its bytes are, once they are here."""
+    size: int | None = Field(default=None, ge=0)
+    """Bytes."""
+    sha256: str | None = None
+    content_type: str | None = None
+    fingerprint: str | None = None
+    """Hash of what is in it, from the pass that reads its packets."""
+    facts: dict[str, Any] | None = None
+    """The probe's facts, in the shape of ffprobe's JSON."""
+    index_key: str | None = None
+    """Where the blob of its index is."""
+    zero: Fraction | None = None
+    """Seconds: the start of its earliest selected stream, which becomes time zero."""
+    reason: Reason | None = None
+    message: str | None = None
+    metadata: dict[str, Any] = Field(default_factory=dict)
+
+
+class Output(Value):
+    """A result that is asked for: a file or a package. Its status follows from the job, its reason, its deliveries."""
+
+    id: str = Field(default_factory=new_id)
+    job_id: str
+    position: int = Field(default=0, ge=0)
+    input_ids: tuple[str, ...] = ()
+    """What it is made of, in order; empty: of all inputs of the job."""
+    name: str
+    """File name, or the folder's name of a package."""
+    preset: str | None = None
+    settings: OutputSettings = OutputSettings()
+    target: str | None = None
+    """Where it shall be put, with every secret masked; none: it stays here and is downloaded."""
+    sealed_target: str | None = None
+    """The same with its secrets, sealed."""
+    expires_at: Utc | None = None
+    download_limit: int | None = Field(default=None, ge=1)
+    download_count: int = Field(default=0, ge=0)
+    password_hashes: tuple[str, ...] = ()
+    """Any of these opens it; empty: open to who has the link."""
+    withdrawn_at: Utc | None = None
+    """When its owner had it deleted."""
+    reason: Reason | None = None
+    """Why there is none, where the job went on without it."""
+    message: str | None = None
+    metadata: dict[str, Any] = Field(default_factory=dict)
+
+
+class ChunkRow(Value):
+    """A chunk as it stands in the store: what it is, who has it, what came out."""
+
+    job_id: str
+    attempt: int = Field(default=1, ge=1)
+    output_id: str
+    rendition: int = Field(default=0, ge=0)
+    """Rung of the ladder, best first."""
+    number: int = Field(ge=0)
+    """Rank in its rendition."""
+    group_number: int = Field(default=0, ge=0)
+    """Chunks of one group are decoded once and leased together."""
+    key: str
+    """Content hash: source, index, settings, frames, build and architecture."""
+    first_frame: int = Field(ge=0)
+    end_frame: int
+    """Half open: the first frame that is no longer in it."""
+    state: ChunkState = ChunkState.WAITING
+    lease_token: str | None = None
+    """Fencing token; who does not hold it changes nothing."""
+    epoch: int | None = None
+    """Epoch of the coordinator that gave the lease."""
+    worker: str | None = None
+    leased_at: Utc | None = None
+    tries: int = Field(default=0, ge=0)
+    """Leases that ended without a result."""
+    frames_done: int = Field(default=0, ge=0)
+    blob: str | None = None
+    size: int | None = Field(default=None, ge=0)
+    """Bytes."""
+    sha256: str | None = None
+    seconds: float | None = None
+    """Wall time of the encode."""
+    cpu_seconds: float | None = None
+    committed_at: Utc | None = None
+    reason: Reason | None = None
+    message: str | None = None
+    """Why it is quarantined, with a command that shows it."""
+
+    @model_validator(mode="after")
+    def _holds_frames(self) -> Self:
+        if self.end_frame <= self.first_frame:
+            raise ValueError(f"a chunk holds at least one frame, not {self.first_frame} to {self.end_frame}")
+        return self
+
+
+class Delivery(Value):
+    """One file of an output on its way to where the client wants it."""
+
+    id: str = Field(default_factory=new_id)
+    job_id: str
+    attempt: int = Field(default=1, ge=1)
+    output_id: str
+    path: str
+    """Name inside the output: the file's own, or its path in the package."""
+    uri: str
+    """Where it goes or stays, with every secret masked."""
+    state: DeliveryState = DeliveryState.WAITING
+    size: int | None = Field(default=None, ge=0)
+    """Bytes."""
+    sha256: str | None = None
+    md5: str | None = None
+    content_type: str | None = None
+    reason: Reason | None = None
+    message: str | None = None
+
+
+class Event(Value):
+    """Something that happened to a job; numbered over the whole farm, in the order of writing."""
+
+    seq: int
+    job_id: str
+    at: Utc
+    kind: str
+    """`created`, or the state that the job entered."""
+    data: dict[str, Any] = Field(default_factory=dict)

@@ -1,0 +1,95 @@
+"""Reads the few ISO-BMFF boxes that say when a track starts, which demuxers hide behind their own arithmetic.
+
+Box numbers refer to ISO/IEC 14496-12.
+"""
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import BinaryIO
+
+_CONTAINERS = {"trak", "mdia", "minf", "stbl", "edts", "traf"}
+_LARGEST_MOOV = 1 << 30
+
+
+@dataclass(frozen=True, slots=True)
+class TrackStart:
+    """Of one track of a progressive MP4: its kind, and the presentation time of its first sample in seconds."""
+
+    handler: str
+    """`vide`, `soun`, `text`, `sbtl`."""
+    seconds: Fraction
+
+
+def top_boxes(data: bytes) -> Iterator[tuple[str, int, int]]:
+    """(type, start, end) of each box in a row of boxes (4.2)."""
+    at = 0
+    while at + 8 <= len(data):
+        size = int.from_bytes(data[at : at + 4], "big")
+        if size == 1:
+            size = int.from_bytes(data[at + 8 : at + 16], "big")
+        yield data[at + 4 : at + 8].decode("latin-1"), at, at + (size or len(data) - at)
+        at += size or len(data)
+
+
+def track_starts(path: Path) -> list[TrackStart]:
+    """When each track of a file starts, from `elst` and the first `ctts` entry; empty when there is no `moov`."""
+    with path.open("rb") as file:
+        moov = _read_top(file, "moov")
+    movie_scale = 1000
+    found = []
+    for kind, start, end in top_boxes(moov):
+        body = moov[start + 8 : end]
+        if kind == "mvhd":  # 8.2.2
+            movie_scale = struct.unpack_from(">I", body, 20 if body[0] == 1 else 12)[0]
+        if kind == "trak":
+            found.append(_track_start(dict(_leaves(body)), movie_scale))
+    return found
+
+
+def _read_top(file: BinaryIO, wanted: str) -> bytes:
+    while header := file.read(8):
+        size, kind, begun = int.from_bytes(header[:4], "big"), header[4:8].decode("latin-1"), 8
+        if size == 1:
+            size, begun = int.from_bytes(file.read(8), "big"), 16
+        if kind == wanted:
+            return file.read(min(size - begun, _LARGEST_MOOV))
+        if size == 0:
+            break
+        file.seek(size - begun, 1)
+    return b""
+
+
+def _leaves(data: bytes) -> Iterator[tuple[str, bytes]]:
+    for kind, start, end in top_boxes(data):
+        if kind in _CONTAINERS:
+            yield from _leaves(data[start + 8 : end])
+        else:
+            yield kind, data[start + 8 : end]
+
+
+def _track_start(boxes: dict[str, bytes], movie_scale: int) -> TrackStart:
+    mdhd = boxes["mdhd"]  # 8.4.2
+    scale = struct.unpack_from(">I", mdhd, 20 if mdhd[0] == 1 else 12)[0]
+    handler = boxes["hdlr"][8:12].decode("latin-1")  # 8.4.3
+    ctts = boxes.get("ctts", b"")  # 8.6.1.3
+    composition = struct.unpack_from(">i", ctts, 12)[0] if len(ctts) >= 16 else 0
+    empty, media_time = Fraction(0), 0
+    for duration, time in _edits(boxes.get("elst", b"")):
+        if time >= 0:
+            media_time = time
+            break
+        empty += Fraction(duration, movie_scale)
+    return TrackStart(handler, empty + max(Fraction(composition - media_time, scale), Fraction(0)))
+
+
+def _edits(elst: bytes) -> Iterator[tuple[int, int]]:
+    """(duration in the movie's scale, media time; -1: nothing is shown) of each edit (8.6.6)."""
+    if len(elst) < 8:
+        return
+    layout = ">Qqhh" if elst[0] == 1 else ">Iihh"
+    for number in range(struct.unpack_from(">I", elst, 4)[0]):
+        duration, time, _, _ = struct.unpack_from(layout, elst, 8 + number * struct.calcsize(layout))
+        yield duration, time

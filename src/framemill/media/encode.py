@@ -1,0 +1,143 @@
+"""One ffmpeg process for a group of chunks: decode with pre-roll, trim exactly, encode each chunk on its own.
+
+Beside the chunks it hashes a few decoded frames (the *witness*), so that the groups can prove that seeking gave the
+pixels a whole decode gives: every frame where the index knows its hash, else those on both sides of a seam.
+"""
+
+import bisect
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import ffmpeg
+
+from framemill.jobs.settings import OutputSettings
+from framemill.media.index import FrameIndex, HashedFrame
+from framemill.media.ladder import Picture
+from framemill.media.options import SWS_FLAGS, video_encoder
+from framemill.media.plan import Chunk, Group, VideoPlan, presentation_times
+
+#: Frames compared at each seam between two decodes.
+SEAM_FRAMES = 2
+
+# Frames pass as they are: none dropped, none doubled, each with its own time.
+_AS_THEY_ARE = {"fps_mode": "passthrough", "enc_time_base": "filter"}
+
+
+def group_command(
+    source: str,
+    index: FrameIndex,
+    plan: VideoPlan,
+    group: Group,
+    picture: Picture,
+    settings: OutputSettings,
+    outputs: Sequence[Path],
+    witness: Path,
+) -> list[str]:
+    """Arguments for ffmpeg that encode the group's chunks into `outputs` (one each) and the witness hashes."""
+    chunks = plan.group_chunks(group)
+    watched = watched_frames(index, plan, group)
+    decoded = ffmpeg.input(source, copyts=None, threads="1", **_seek(index, group))["V:0"]
+    pads = decoded.filter_multi_output("split", len(chunks) + bool(watched))
+    streams = []
+    for pad, (chunk, path) in enumerate(zip(chunks, outputs, strict=True)):
+        pictures = _draw(_trim(pads.stream(pad), index, plan, chunk), index, picture)
+        options = video_encoder(settings, picture.pix_fmt, picture.crf, chunk.idrs, grid=bool(plan.segments))
+        streams.append(
+            ffmpeg.output(pictures, str(path), f="mp4", fflags="+bitexact", map_metadata="-1", **_AS_THEY_ARE, **options)
+        )
+    if watched:
+        hashed = _select(pads.stream(len(chunks)), index, watched)
+        streams.append(ffmpeg.output(hashed, str(witness), f="framehash", hash="murmur3", **_AS_THEY_ARE))
+    tools = ("-nostdin", "-v", "error", "-filter_complex_threads", "1")
+    argv: list[str] = ffmpeg.merge_outputs(*streams).global_args(*tools).overwrite_output().get_args()
+    return argv
+
+
+def _seek(index: FrameIndex, group: Group) -> dict[str, str | None]:
+    """Input options that start the demuxer at the group's keyframe; exactness comes from the trim, not from here."""
+    if group.seek is None:
+        return {}
+    seconds = float(group.seek * index.time_base)
+    return {"seek_timestamp": "1", "noaccurate_seek": None, "ss": f"{seconds:.6f}"}
+
+
+def _trim(stream: Any, index: FrameIndex, plan: VideoPlan, chunk: Chunk) -> Any:
+    """Exactly the chunk's frames: by time in ticks, or by number where times repeat or run backwards.
+
+    No start in the first chunk and no end in the last, so that frames the index does not know are found out.
+    """
+    first = chunk.first if chunk.number > 0 else None
+    end = chunk.end if chunk.number < len(plan.chunks) - 1 else None
+    if plan.trim_by == "number":
+        limits = {"start_frame": first, "end_frame": end}
+    else:
+        limits = {
+            "start_pts": None if first is None else index.pts[first],
+            "end_pts": None if end is None else index.pts[end],
+        }
+    given = {key: value for key, value in limits.items() if value is not None}
+    return stream.filter("trim", **given) if given else stream
+
+
+def _draw(stream: Any, index: FrameIndex, picture: Picture) -> Any:
+    """The picture's filters. Size, format and aspect are pinned, so that a source that changes on the way cannot
+    change the chunks' parameter sets; each is no work where the frame already is so."""
+    if not index.increasing:
+        stream = stream.filter("setpts", "N")  # encoders refuse such times; the join stamps the true ones
+    return (
+        stream.filter("scale", picture.width, picture.height, flags=SWS_FLAGS)
+        .filter("setsar", picture.sample_aspect_ratio)
+        .filter("format", picture.pix_fmt)
+    )
+
+
+def watched_frames(index: FrameIndex, plan: VideoPlan, group: Group) -> tuple[range, ...]:
+    """The decoded frames that the group hashes; empty where it decodes from the start by number."""
+    chunks = plan.group_chunks(group)
+    first, end, count = chunks[0].first, chunks[-1].end, len(index.pts)
+    if plan.trim_by == "number" or len(plan.groups) == 1:
+        return ()
+    if index.hashes:
+        return (range(first, end),) if group.seek is not None else ()
+    head = range(first, min(first + SEAM_FRAMES, end)) if first else range(0)
+    tail = range(end, min(end + SEAM_FRAMES, count))
+    return tuple(frames for frames in (head, tail) if frames)
+
+
+def _select(stream: Any, index: FrameIndex, watched: Sequence[range]) -> Any:
+    begin, end = watched[0].start, watched[-1].stop
+    limits = {"start_pts": index.pts[begin]} | ({"end_pts": index.pts[end]} if end < len(index.pts) else {})
+    stream = stream.filter("trim", **limits)  # ends the decode; select alone would run on to the end of the file
+    if len(watched) == 1:
+        return stream
+    spans = (f"between(pts,{index.pts[frames.start]},{index.pts[frames.stop - 1]})" for frames in watched)
+    return stream.filter("select", "+".join(spans))
+
+
+def witnessed(index: FrameIndex, rows: Sequence[HashedFrame]) -> dict[int, str]:
+    """Frame number → hash of what a decode delivered; frames that the index does not know are left out."""
+    numbers = {pts: number for number, pts in enumerate(index.pts)}
+    return {numbers[row.pts]: row.digest for row in rows if row.pts in numbers}
+
+
+def frames_until(index: FrameIndex | None, chunks: Sequence[Chunk], block: Mapping[str, str]) -> int:
+    """How many frames of these chunks ffmpeg has encoded, from the time its progress report gives."""
+    if index is None or not block.get("out_time_us", "N/A").lstrip("-").isdigit():
+        return 0
+    reached = bisect.bisect_left(index.pts, Fraction(int(block["out_time_us"]), 1_000_000) / index.time_base)
+    return min(max(reached - chunks[0].first, 0), chunks[-1].end - chunks[0].first)
+
+
+def expected_times(index: FrameIndex, chunk: Chunk) -> list[int]:
+    """The times, in ticks of the index, at which the chunk's packets are shown."""
+    if not index.increasing:
+        return list(range(chunk.frames))
+    return list(index.pts[chunk.first : chunk.end])
+
+
+def output_times(index: FrameIndex, zero: Fraction) -> list[int]:
+    """Time of every frame in the output, in ticks of the index, counted from `zero` seconds."""
+    origin = zero / index.time_base
+    return [time - round(origin) for time in presentation_times(index.pts)]

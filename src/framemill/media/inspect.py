@@ -1,0 +1,283 @@
+"""Reads a source once: its facts in ffprobe's JSON shape, its video packets, and its fingerprint.
+
+Runs only in a child (`isolate.Task`): libav reads hostile bytes here.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import Any
+
+import av
+import av.error
+import av.stream
+from pydantic import BaseModel
+
+from framemill.errors import SourceMissing, SourceUnreadable
+from framemill.media.isolate import Task
+
+
+class InspectRequest(BaseModel):
+    """What to read."""
+
+    path: str
+    """A local file."""
+    packets: bool = True
+    """Also list the video packets and hash the file."""
+
+
+class Packets(BaseModel):
+    """The packets of the chosen video stream in file order, as columns of equal length."""
+
+    pts: list[int | None] = []
+    dts: list[int | None] = []
+    key: list[bool] = []
+    """Marked as a keyframe by container or parser."""
+    clean: list[bool] = []
+    """A keyframe after which no frame can refer to one before it (H.264: IDR; HEVC: IDR or BLA)."""
+    last_duration: int = 0
+    """Of the packet that is shown last; 0 when unknown."""
+    flawed: int = 0
+    """Packets marked corrupt, or to be discarded by an edit list."""
+    reconfigured: int = 0
+    """Packets that bring new codec parameters: the stream changes on the way."""
+
+
+class Inspection(BaseModel):
+    """What one pass over a source found."""
+
+    facts: dict[str, Any]
+    """`format`, `streams` and `chapters` as ffprobe's `-of json` has them."""
+    video: int | None
+    """Index of the first real video stream (no cover art), if any."""
+    audio: int | None
+    """Index of the default, else the first, audio stream, if any."""
+    pix_fmt: str | None
+    """Of the first decoded picture."""
+    packets: Packets
+    sha256: str
+    """Of the whole file; empty when packets were not asked for."""
+
+
+def inspect(request: InspectRequest) -> Inspection:
+    """Facts, packets and fingerprint of one local file.
+
+    Raises `SourceMissing` when there is no such file, `SourceUnreadable` when it is no media libav can open.
+    """
+    try:
+        # Odd metadata is no reason to refuse a clip: unreadable bytes become U+FFFD.
+        with av.open(request.path, metadata_errors="replace") as container:
+            video, audio = _choose(container)
+            facts = _facts(container, request.path)
+            packets = _packets(container, video) if request.packets and video is not None else Packets()
+            pix_fmt = _first_pix_fmt(container, video) if video is not None else None
+            chosen = tuple(None if stream is None else int(stream.index) for stream in (video, audio))
+    except FileNotFoundError:
+        raise SourceMissing(f"There is no file {request.path}.") from None
+    except (PermissionError, IsADirectoryError) as error:
+        raise SourceMissing(f"{request.path} cannot be read: {error.strerror}.") from None
+    except (av.error.FFmpegError, OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise SourceUnreadable(f"{request.path} is not a media file that can be read: {reason}.") from None
+    return Inspection(
+        facts=facts,
+        video=chosen[0],
+        audio=chosen[1],
+        pix_fmt=pix_fmt,
+        packets=packets,
+        sha256=_sha256(request.path) if request.packets else "",
+    )
+
+
+INSPECT = Task("framemill.media.inspect:inspect", InspectRequest, Inspection)
+
+
+def _sha256(path: str) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _is_picture(stream: av.stream.Stream) -> bool:
+    return bool(stream.disposition & (av.stream.Disposition.attached_pic | av.stream.Disposition.timed_thumbnails))
+
+
+def _choose(container: Any) -> tuple[Any, Any]:
+    """ffmpeg's `0:V:0`, and the default (else first) audio stream."""
+    video = next((stream for stream in container.streams.video if not _is_picture(stream)), None)
+    sounds = list(container.streams.audio)
+    default = next((stream for stream in sounds if stream.disposition & av.stream.Disposition.default), None)
+    return video, default or next(iter(sounds), None)
+
+
+def _packets(container: Any, stream: Any) -> Packets:
+    found = Packets()
+    codec = stream.codec_context.name if stream.codec_context else ""
+    length = _nal_length_size(codec, stream)
+    latest = None
+    try:
+        for packet in container.demux(stream):
+            if packet.size == 0 and packet.pts is None:  # the flush packet at the end
+                continue
+            found.pts.append(packet.pts)
+            found.dts.append(packet.dts)
+            found.key.append(packet.is_keyframe)
+            found.clean.append(packet.is_keyframe and _is_clean(codec, bytes(packet), length))
+            if packet.pts is not None and (latest is None or packet.pts > latest):
+                latest, found.last_duration = packet.pts, packet.duration or 0
+            found.flawed += packet.is_corrupt or packet.is_discard
+            found.reconfigured += packet.has_sidedata("new_extradata") or packet.has_sidedata("param_change")
+    except (av.error.FFmpegError, OSError):
+        found.flawed += 1  # cut off or damaged: what decodes is for the decoder to say
+    return found
+
+
+def _first_pix_fmt(container: Any, stream: Any) -> str | None:
+    """What the decoder delivers may differ from what the container declares."""
+    declared: str | None = stream.codec_context.pix_fmt if stream.codec_context else None
+    try:
+        container.seek(0)
+    except (av.error.FFmpegError, OSError):
+        return declared
+    stream.thread_type = "NONE"
+    for attempt in range(_FIRST_PICTURE_PACKETS):
+        try:
+            packet = next(container.demux(stream))
+            for frame in packet.decode():
+                return str(frame.format.name)
+            if packet.size == 0 and attempt:
+                break
+        except (av.error.FFmpegError, OSError, StopIteration):
+            continue
+    return declared
+
+
+_FIRST_PICTURE_PACKETS = 300  # a decoder that was silent for so long will not tell
+
+
+def _nal_length_size(codec: str, stream: Any) -> int:
+    """Bytes of a NAL unit's length in avcC/hvcC samples; 0 for Annex B start codes (ISO/IEC 14496-15)."""
+    extradata = stream.codec_context.extradata or b""
+    if codec == "h264" and len(extradata) > 6 and extradata[0] == 1:
+        return (extradata[4] & 3) + 1
+    if codec == "hevc" and len(extradata) > 22 and extradata[0] == 1:
+        return (extradata[21] & 3) + 1
+    return 0
+
+
+def _is_clean(codec: str, data: bytes, length: int) -> bool:
+    """Whether decoding from this keyframe on needs nothing before it."""
+    if codec == "h264":
+        return any(unit & 0x1F == 5 for unit in _nal_headers(data, length))  # 5: IDR slice
+    if codec == "hevc":
+        return any(16 <= (unit >> 1) & 0x3F <= 20 for unit in _nal_headers(data, length))  # BLA_*, IDR_*
+    return True
+
+
+def _nal_headers(data: bytes, length: int) -> Iterator[int]:
+    """The first byte of each NAL unit."""
+    at = 0
+    if length:
+        while at + length < len(data):
+            size = int.from_bytes(data[at : at + length], "big")
+            yield data[at + length]
+            at += length + size
+        return
+    while (at := data.find(b"\0\0\1", at)) >= 0 and at + 3 < len(data):
+        yield data[at + 3]
+        at += 3
+
+
+def _seconds(value: int | None, base: Fraction | None) -> str | None:
+    return None if value is None or base is None else f"{float(value * base):.6f}"
+
+
+def _ratio(value: Fraction | None) -> str:
+    return f"{value.numerator}/{value.denominator}" if value else "0/0"
+
+
+def _known(**fields: Any) -> dict[str, Any]:
+    return {key: value for key, value in fields.items() if value is not None}
+
+
+def _facts(container: Any, path: str) -> dict[str, Any]:
+    micro = Fraction(1, av.time_base)
+    form = _known(
+        filename=path,
+        nb_streams=len(container.streams),
+        format_name=container.format.name,
+        format_long_name=container.format.long_name,
+        start_time=_seconds(container.start_time, micro),
+        duration=_seconds(container.duration, micro),
+        size=str(container.size),
+        bit_rate=str(container.bit_rate) if container.bit_rate else None,
+        tags=dict(container.metadata) or None,
+    )
+    chapters = [
+        {
+            "id": chapter["id"],
+            "time_base": _ratio(chapter["time_base"]),
+            "start": chapter["start"],
+            "start_time": _seconds(chapter["start"], chapter["time_base"]),
+            "end": chapter["end"],
+            "end_time": _seconds(chapter["end"], chapter["time_base"]),
+            "tags": dict(chapter["metadata"]),
+        }
+        for chapter in container.chapters()
+    ]
+    return {"streams": [_stream_facts(stream) for stream in container.streams], "chapters": chapters, "format": form}
+
+
+def _stream_facts(stream: Any) -> dict[str, Any]:
+    codec = stream.codec_context
+    fields = _known(
+        index=stream.index,
+        codec_name=codec.codec.canonical_name if codec and codec.codec else None,
+        codec_long_name=codec.codec.long_name if codec and codec.codec else None,
+        profile=getattr(codec, "profile", None),
+        codec_type=stream.type,
+        codec_tag_string=_tag(codec),
+        time_base=_ratio(stream.time_base),
+        start_pts=stream.start_time,
+        start_time=_seconds(stream.start_time, stream.time_base),
+        duration_ts=stream.duration,
+        duration=_seconds(stream.duration, stream.time_base),
+        bit_rate=str(codec.bit_rate) if codec and getattr(codec, "bit_rate", None) else None,
+        nb_frames=str(stream.frames) if stream.frames else None,
+        disposition={flag.name: int(bool(stream.disposition & flag)) for flag in av.stream.Disposition if flag.name},
+        tags=dict(stream.metadata) or None,
+    )
+    if stream.type == "video" and codec is not None:
+        fields |= _known(
+            width=codec.width,
+            height=codec.height,
+            coded_width=codec.coded_width,
+            coded_height=codec.coded_height,
+            pix_fmt=codec.pix_fmt,
+            sample_aspect_ratio=_aspect(stream.sample_aspect_ratio),
+            display_aspect_ratio=_aspect(stream.display_aspect_ratio),
+            r_frame_rate=_ratio(stream.base_rate),
+            avg_frame_rate=_ratio(stream.average_rate),
+            color_range=_COLOR_RANGE.get(int(codec.color_range)),
+            color_space=int(codec.colorspace),
+            has_b_frames=int(codec.has_b_frames),
+        )
+    if stream.type == "audio" and codec is not None:
+        fields |= _known(
+            sample_fmt=codec.format.name if codec.format else None,
+            sample_rate=str(codec.sample_rate),
+            channels=codec.layout.nb_channels if codec.layout else None,
+            channel_layout=codec.layout.name if codec.layout else None,
+        )
+    return fields
+
+
+_COLOR_RANGE = {1: "tv", 2: "pc"}
+
+
+def _aspect(value: Fraction | None) -> str | None:
+    return f"{value.numerator}:{value.denominator}" if value else None
+
+
+def _tag(codec: Any) -> str | None:
+    tag = getattr(codec, "codec_tag", None)
+    return tag if isinstance(tag, str) else None

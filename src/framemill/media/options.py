@@ -1,0 +1,180 @@
+"""Which encoder a codec takes and with which options; built and never run here.
+
+The pinned options make the bytes independent of the machine: one thread an encode, no CPU-dependent choices, no
+name of the CPU in the stream (recipe: one determinism class = ffmpeg build and CPU architecture).
+"""
+
+import platform
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from framemill.errors import InvalidSetting
+from framemill.jobs.settings import OutputSettings
+
+Options: TypeAlias = dict[str, str | None]
+"""Options of one ffmpeg input or output by name, without the dash; None: a flag that takes no value."""
+
+#: Every scaler, also those that ffmpeg inserts by itself: without these flags its SIMD code gives other pixels.
+SWS_FLAGS = "bicubic+accurate_rnd+full_chroma_int+bitexact"
+#: AAC, Opus and resampling give other samples at other SIMD levels; this one every x86-64 machine of use has.
+AUDIO_CPU_FLAGS: tuple[str, ...] = ("-cpuflags", "sse4.2") if platform.machine() in {"x86_64", "AMD64"} else ()
+
+
+@dataclass(frozen=True, slots=True)
+class VideoEncoder:
+    """One encoder, as this project drives it."""
+
+    name: str
+    """What ffmpeg calls it."""
+    crf: float
+    """Usual quality."""
+    preset: str
+    """Usual speed."""
+    pix_fmts: tuple[str, ...]
+    """What it takes, the usual one first."""
+    usual: tuple[str, ...]
+    """What a source keeps of its own format, where nothing else was asked for."""
+
+
+_H264_FORMATS = (
+    "yuv420p", "yuvj420p", "yuv422p", "yuvj422p", "yuv444p", "yuvj444p", "nv12", "nv16", "nv21",
+    "yuv420p10le", "yuv422p10le", "yuv444p10le", "nv20le", "gray", "gray10le",
+)  # fmt: skip
+_H265_FORMATS = (
+    "yuv420p", "yuvj420p", "yuv422p", "yuvj422p", "yuv444p", "yuvj444p", "gbrp",
+    "yuv420p10le", "yuv422p10le", "yuv444p10le", "gbrp10le",
+    "yuv420p12le", "yuv422p12le", "yuv444p12le", "gbrp12le", "gray", "gray10le", "gray12le",
+)  # fmt: skip
+ENCODERS = {
+    "h264": VideoEncoder("libx264", 23, "medium", _H264_FORMATS, ("yuv420p", "yuvj420p")),
+    "h265": VideoEncoder("libx265", 26, "medium", _H265_FORMATS, ("yuv420p", "yuvj420p", "yuv420p10le")),
+    "av1": VideoEncoder("libsvtav1", 32, "8", ("yuv420p", "yuv420p10le"), ("yuv420p", "yuv420p10le")),
+    "vp9": VideoEncoder(
+        "libvpx-vp9", 32, "2",
+        ("yuv420p", "yuva420p", "yuv422p", "yuv440p", "yuv444p", "yuv420p10le", "yuv422p10le", "yuv440p10le",
+         "yuv444p10le", "yuv420p12le", "yuv422p12le", "yuv440p12le", "yuv444p12le", "gbrp", "gbrp10le", "gbrp12le"),
+        ("yuv420p", "yuva420p", "yuv420p10le"),
+    ),
+}  # fmt: skip
+X264_RGB = VideoEncoder("libx264rgb", 23, "medium", ("bgr0", "bgr24", "rgb24"), ("bgr0", "bgr24", "rgb24"))
+
+#: What a source's format becomes, where H.264 does not take it as it is and nothing may be lost: the nearest one
+#: that holds every value.
+_NEAREST = {
+    "gbrp": "rgb24", "gbrap": "rgb24", "rgba": "rgb24", "bgra": "rgb24", "argb": "rgb24", "abgr": "rgb24",
+    "0rgb": "rgb24", "rgb0": "rgb24", "0bgr": "rgb24", "pal8": "rgb24", "rgb8": "rgb24", "bgr8": "rgb24",
+    "rgb4_byte": "rgb24", "bgr4_byte": "rgb24", "rgb555le": "rgb24", "rgb565le": "rgb24", "bgr555le": "rgb24",
+    "bgr565le": "rgb24", "rgb444le": "rgb24", "bayer_rggb8": "rgb24",
+    "monow": "gray", "monob": "gray", "ya8": "gray", "gray12le": "gray10le", "gray16le": "gray10le",
+    "gray16be": "gray10le", "gray9le": "gray10le", "grayf32le": "gray10le",
+    "yuva420p": "yuv420p", "yuva422p": "yuv422p", "yuva444p": "yuv444p",
+    "yuv410p": "yuv444p", "yuv411p": "yuv444p", "yuvj411p": "yuvj444p", "yuv440p": "yuv444p", "yuvj440p": "yuvj444p",
+    "uyvy422": "yuv422p", "yuyv422": "yuv422p", "yvyu422": "yuv422p", "uyyvyy411": "yuv444p", "nv24": "yuv444p",
+}  # fmt: skip
+
+
+def lossless_pix_fmt(source: str) -> str:
+    """The pixel format in which x264 keeps a source's pixels, or comes nearest to it.
+
+    Formats that x264 does not know go to one that holds every value; deep ones to 10 bits, all that x264 has.
+    """
+    if source in _H264_FORMATS or source in X264_RGB.pix_fmts:
+        return source
+    if source in _NEAREST:
+        return _NEAREST[source]
+    for family, deep in (("420", "yuv420p10le"), ("422", "yuv422p10le"), ("444", "yuv444p10le"), ("440", "yuv444p10le")):
+        if family in source:
+            return deep
+    if source.startswith(("gbr", "rgb", "bgr")):
+        return "rgb24"
+    return "gray10le" if source.startswith("gray") else "yuv444p"
+
+
+def pix_fmt(settings: OutputSettings, source: str, *, odd_size: bool = False) -> str:
+    """The pixel format that the encoder gets. Raises `InvalidSetting` when the encoder does not take the one asked for.
+
+    A lossless output of an odd size cannot be 4:2:0 or 4:2:2 in H.264 (its crop counts chroma samples): it is 4:4:4.
+    """
+    encoder = ENCODERS[settings.video_codec]
+    if settings.pix_fmt == "source":
+        kept = lossless_pix_fmt(source)
+        return kept.replace("420", "444").replace("422", "444") if odd_size and kept.startswith("yuv") else kept
+    if settings.pix_fmt is None:
+        return source if source in encoder.usual else encoder.usual[0]
+    if settings.pix_fmt not in (*encoder.pix_fmts, *(X264_RGB.pix_fmts if encoder.name == "libx264" else ())):
+        raise InvalidSetting(f"{encoder.name} takes no {settings.pix_fmt}; it takes {', '.join(encoder.pix_fmts)}.")
+    return settings.pix_fmt
+
+
+def video_encoder(settings: OutputSettings, pixels: str, crf: float | None, idrs: Sequence[int], *, grid: bool) -> Options:
+    """ffmpeg's output options for one chunk. `idrs`: its frames that must be IDR; `grid`: only those may be.
+
+    Without a grid, scene cuts and the keyframe interval stay the encoder's own; GOPs are closed either way, since a
+    chunk must stand by itself.
+    """
+    encoder = ENCODERS[settings.video_codec]
+    quality = settings.crf if settings.crf is not None else crf if crf is not None else encoder.crf
+    speed = "cpu-used" if settings.video_codec == "vp9" else "preset"
+    options: Options = {"c:v": encoder.name, speed: settings.encoder_preset or encoder.preset, "crf": f"{quality:g}"}
+    if settings.tune:
+        options["tune"] = settings.tune
+    if idrs:
+        options["force_key_frames"] = "expr:" + "+".join(f"eq(n,{frame})" for frame in idrs)
+    if settings.qp is not None:
+        del options["crf"]
+        options["qp"] = str(settings.qp)
+    return options | _PINNED[settings.video_codec](pixels, grid)
+
+
+def _x264(pixels: str, grid: bool) -> Options:
+    # cpu-independent: the same choices everywhere. stitchable: parameter sets that do not depend on the quality.
+    params = "cpu-independent=1:stitchable=1:open-gop=0" + (":scenecut=0:keyint=infinite" if grid else "")
+    rgb: Options = {"c:v": X264_RGB.name} if pixels in X264_RGB.pix_fmts else {}
+    return {"threads": "1", "x264-params": params} | rgb
+
+
+def _x265(_: str, grid: bool) -> Options:
+    # info=0: its SEI would name the CPU. repeat-headers=0: parameter sets live in hvcC alone.
+    params = "log-level=error:info=0:pools=none:frame-threads=1:open-gop=0:repeat-headers=0"
+    return {"x265-params": params + (":scenecut=0:keyint=-1" if grid else ""), "forced-idr": "1", "tag:v": "hvc1"}
+
+
+def _svtav1(_: str, grid: bool) -> Options:
+    # lp=1: one thread, and the same bytes whatever the number of cores.
+    return {"svtav1-params": "lp=1:scd=0"} | ({"g": _NEVER} if grid else {})
+
+
+def _vp9(_: str, grid: bool) -> Options:
+    options: Options = {"threads": "1", "row-mt": "0", "b:v": "0", "deadline": "good"}
+    return options | ({"g": _NEVER} if grid else {})
+
+
+_PINNED = {"h264": _x264, "h265": _x265, "av1": _svtav1, "vp9": _vp9}
+_NEVER = str(1 << 20)  # a keyframe interval longer than any chunk
+
+#: Codecs, ffmpeg's names, and which sample rates they take (none named: all).
+AUDIO_ENCODERS = {
+    "aac": ("aac", (96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000, 7350)),
+    "opus": ("libopus", (48000, 24000, 16000, 12000, 8000)),
+    "flac": ("flac", ()),
+    "alac": ("alac", ()),
+}
+BITS_A_CHANNEL = 64_000
+
+
+def audio_encoder(settings: OutputSettings, source_rate: int, source_channels: int) -> Options:
+    """The sound's output options; rate and channels are the source's (0: unknown) where the codec takes them."""
+    name, rates = AUDIO_ENCODERS[settings.audio_codec]
+    rate = settings.sample_rate or source_rate
+    if rate and rates and rate not in rates:
+        rate = min(rates, key=lambda known: (known < rate, abs(known - rate)))
+    channels = settings.audio_channels or min(max(source_channels, 1), 8)
+    options: Options = {"c:a": name}
+    if rate:
+        options["ar"] = str(rate)
+    if settings.audio_channels or source_channels:
+        options["ac"] = str(channels)
+    if settings.audio_codec in {"aac", "opus"}:
+        options["b:a"] = str(settings.audio_bitrate or BITS_A_CHANNEL * channels)
+    return options

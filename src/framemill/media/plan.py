@@ -1,0 +1,227 @@
+"""Where a title is cut: a pure function of (frame index, settings), never of how many workers there are.
+
+Boundaries are frame numbers. A *package* is cut on its segment grid. A *file* has no grid: a boundary moves to a
+source keyframe that lies near, where there is no pre-roll to decode and often a scene cut.
+"""
+
+import bisect
+import itertools
+import math
+from collections.abc import Iterable, Sequence
+from fractions import Fraction
+
+from pydantic import BaseModel, ConfigDict
+
+from framemill.jobs.settings import OutputSettings, RunSettings
+from framemill.media.index import FrameIndex, SeekPoint
+
+# A chunk is long enough to be cheap (each starts with an IDR frame: 1.4-4.3 % of the bytes at 10 s) and short enough
+# to fill the last slot.
+CHUNKS_OF_A_TITLE = 12
+SHORTEST_SECONDS = 4
+LONGEST_SECONDS = 15
+# How far a boundary of a file moves to meet a source keyframe, as a share of the chunk's length.
+SNAP = Fraction(1, 4)
+# Above this ratio of decoded to needed frames, neighbouring chunks share one decode.
+WASTEFUL = Fraction(3, 2)
+# A source that can only be decoded from its start costs (n + 1) / 2 decodes in n groups.
+LINEAR_GROUPS = 4
+# Encoders of one process keep their memory until it ends.
+GROUP_CHUNKS = 32
+LINEAR_GROUP_CHUNKS = 128
+GROUP_BYTES = 512 << 20
+ENCODER_BYTES = 16 << 20
+LOOKAHEAD_FRAMES = 60
+
+
+class Frozen(BaseModel):
+    """Base of the plan's values."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class Chunk(Frozen):
+    """The span one encoder process encodes: frames `first` ≤ n < `end`."""
+
+    number: int
+    first: int
+    end: int
+    idrs: tuple[int, ...] = ()
+    """Frames inside the chunk that start a segment, counted from the chunk's first."""
+    why: str
+    """Why it begins there."""
+
+    @property
+    def frames(self) -> int:
+        """How many frames it holds."""
+        return self.end - self.first
+
+
+class Group(Frozen):
+    """Neighbouring chunks that are encoded from one decode."""
+
+    number: int
+    first_chunk: int
+    end_chunk: int
+    """Half-open, like all ranges here."""
+    seek: int | None
+    """Time of the keyframe that decoding starts at, in ticks of the index; none: the source's start."""
+    decoded: int
+    """Frames that pass the decoder."""
+
+
+class VideoPlan(Frozen):
+    """How the pictures of one output are cut; the same for every rendition."""
+
+    chunks: tuple[Chunk, ...]
+    groups: tuple[Group, ...]
+    segments: tuple[int, ...] = ()
+    """First frame of each segment (packages only)."""
+    trim_by: str
+    """`pts`, or `number` where the source's times do not increase."""
+
+    def group_chunks(self, group: Group) -> tuple[Chunk, ...]:
+        """The chunks of one group."""
+        return self.chunks[group.first_chunk : group.end_chunk]
+
+
+def plan_video(index: FrameIndex, settings: OutputSettings, run: RunSettings, frame_bytes: int) -> VideoPlan:
+    """Cut a title. `frame_bytes` is the size of one decoded frame; it bounds how many encoders share a process."""
+    segments = segment_starts(index, settings.segment_seconds) if settings.container == "package" else ()
+    starts = chunk_starts(index, run, segments)
+    ends = [*list(starts)[1:], len(index.pts)]
+    chunks = tuple(
+        Chunk(
+            number=number,
+            first=first,
+            end=end,
+            idrs=tuple(segment - first for segment in segments if first < segment < end),
+            why=why,
+        )
+        for number, ((first, why), end) in enumerate(zip(starts.items(), ends, strict=True))
+    )
+    return VideoPlan(
+        chunks=chunks,
+        groups=decode_groups(index, chunks, frame_bytes),
+        segments=segments,
+        trim_by="pts" if index.increasing else "number",
+    )
+
+
+def segment_starts(index: FrameIndex, seconds: float) -> tuple[int, ...]:
+    """First frame of each segment: the first at or after k·seconds, for every k that has a frame of its own."""
+    length = Fraction(seconds).limit_denominator(1000) / index.time_base
+    times = _times(index)
+    count = math.ceil((times[-1] - times[0] + index.last_duration) / length)
+    starts = (bisect.bisect_left(times, times[0] + k * length) for k in range(count))
+    return tuple(start for start, _ in itertools.groupby(starts) if start < len(times))
+
+
+def chunk_starts(index: FrameIndex, run: RunSettings, segments: Sequence[int]) -> dict[int, str]:
+    """First frame of each chunk, in order, with why it is there."""
+    count = len(index.pts)
+    if run.chunk_frames is not None:
+        return dict.fromkeys(range(0, count, run.chunk_frames), f"every {run.chunk_frames} frames")
+    parts = run.chunks or _usual_count(index, run)
+    if not segments:
+        return _equal(count, parts) if run.chunks else _snapped(index, parts)
+    grid = dict.fromkeys(_thinned(segments, parts), "segment grid")
+    if len(grid) < parts and run.chunks:  # asked for more chunks than there are segments: cut inside them
+        grid = _equal(count, parts) | grid
+    return {first: grid[first] for first in sorted(grid)}
+
+
+def _equal(count: int, parts: int) -> dict[int, str]:
+    parts = min(parts, count)
+    return {part * count // parts: f"one of {parts} equal parts" for part in range(parts)}
+
+
+def _usual_count(index: FrameIndex, run: RunSettings) -> int:
+    """How many chunks a title of that length is cut into."""
+    times = _times(index)
+    duration = (times[-1] - times[0] + index.last_duration) * index.time_base
+    if run.chunk_seconds is not None:
+        return max(1, math.ceil(duration / Fraction(run.chunk_seconds)))
+    length = min(max(duration / CHUNKS_OF_A_TITLE, Fraction(SHORTEST_SECONDS)), Fraction(LONGEST_SECONDS))
+    count = max(1, math.ceil(duration / length))
+    return count if len(index.seek_points) > 1 else min(count, LINEAR_GROUPS)
+
+
+def _thinned(segments: Sequence[int], parts: int) -> list[int]:
+    """`parts` of the segment starts, evenly; all of them when there are fewer."""
+    parts = min(parts, len(segments))
+    return [segments[part * len(segments) // parts] for part in range(parts)]
+
+
+def _snapped(index: FrameIndex, parts: int) -> dict[int, str]:
+    """Equal parts by time, each boundary moved to a source keyframe that lies near."""
+    times = _times(index)
+    length = Fraction(times[-1] - times[0] + index.last_duration, parts)
+    found = {0: "start"}
+    for part in range(1, parts):
+        target = times[0] + part * length
+        near = [point for point in index.seek_points if abs(point.pts - target) <= SNAP * length]
+        point = min(near, key=lambda point: abs(point.pts - target), default=None)
+        if point is not None:
+            found[point.frame] = "source keyframe"
+        else:
+            frame = bisect.bisect_left(times, target)
+            if frame < len(times):
+                found[frame] = "no source keyframe near"
+    return {first: found[first] for first in sorted(found)}
+
+
+def decode_groups(index: FrameIndex, chunks: Sequence[Chunk], frame_bytes: int) -> tuple[Group, ...]:
+    """Chunks that would decode much more than they need share a decode with those that follow."""
+    linear = len(index.seek_points) <= 1
+    linear_share = min(math.ceil(len(chunks) / LINEAR_GROUPS), LINEAR_GROUP_CHUNKS)
+    groups: list[Group] = []
+    at = 0
+    while at < len(chunks):
+        point = seek_point(index.seek_points, chunks[at].first)
+        begin = point.frame if point else 0
+        end, memory = at, 0
+        while end < len(chunks):
+            memory += ENCODER_BYTES + min(chunks[end].frames, LOOKAHEAD_FRAMES) * frame_bytes
+            if end > at and memory > GROUP_BYTES:
+                break
+            end += 1
+            needed = chunks[end - 1].end - chunks[at].first
+            cheap = chunks[end - 1].end - begin <= WASTEFUL * needed
+            if end - at >= (linear_share if linear else 1 if cheap else GROUP_CHUNKS):
+                break
+        groups.append(
+            Group(
+                number=len(groups),
+                first_chunk=at,
+                end_chunk=end,
+                seek=point.pts if point and point.frame > 0 else None,
+                decoded=chunks[end - 1].end - begin,
+            )
+        )
+        at = end
+    return tuple(groups)
+
+
+def seek_point(points: Sequence[SeekPoint], frame: int) -> SeekPoint | None:
+    """Where to start decoding for a frame: the keyframe at or before it, or the one before that when it is not clean."""
+    at = bisect.bisect_right([point.frame for point in points], frame) - 1
+    if at < 0:
+        return None
+    return points[at] if points[at].clean else points[max(at - 1, 0)]
+
+
+def _times(index: FrameIndex) -> Sequence[int]:
+    """The frame times, made to never run backwards, so that they can be searched."""
+    return list(itertools.accumulate(index.pts, max)) if not index.increasing else index.pts
+
+
+def presentation_times(pts: Iterable[int]) -> list[int]:
+    """Output times in ticks: strictly increasing, each at least one tick after the one before.
+
+    Only a source whose times repeat or run backwards is changed; no container can hold those, and no frame is lost.
+    """
+    found: list[int] = []
+    for time in pts:
+        found.append(max(time, found[-1] + 1) if found else time)
+    return found

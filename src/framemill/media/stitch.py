@@ -1,0 +1,154 @@
+"""Joins encoded chunks by their packets, without a seam: only the rank of a packet in its chunk is used.
+
+With the planned times `P` of the whole title, decode index `k`, and `d` the deepest reorder of any chunk:
+`pts = P[first + rank]`, `dts = P[k - d]` (before the start: `P[0] - (P[d] - P[k])`). That is x264's own rule; it is
+valid for uneven times, always increasing, and never later than the pts.
+"""
+
+import heapq
+import math
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import Any
+
+import av
+from pydantic import BaseModel
+
+from framemill.media.chunkfile import packets_of, ranks
+from framemill.media.isolate import Task
+
+
+class VideoTrack(BaseModel):
+    """The chunks of one rendition in order, and when each of their frames is shown."""
+
+    chunks: list[str]
+    time_base: Fraction
+    times: list[int]
+    """Of every frame, in ticks, strictly increasing."""
+    last_duration: int
+    """Of the last frame, in ticks."""
+    reorder: int
+    """Deepest reorder of any chunk, in frames."""
+
+
+class SoundTrack(BaseModel):
+    """A file with one encoded audio (or text) track that begins at 0, and where 0 lies in the output."""
+
+    path: str
+    offset: Fraction
+    """Seconds."""
+    language: str = ""
+
+
+class JoinRequest(BaseModel):
+    """What to write into one file."""
+
+    video: VideoTrack | None = None
+    audio: SoundTrack | None = None
+    texts: list[SoundTrack] = []
+    path: str
+    format: str
+    """ffmpeg's muxer: mp4, mov, matroska, webm."""
+    metadata: dict[str, str] = {}
+
+
+class Joined(BaseModel):
+    """What was written."""
+
+    frames: int
+    audio_packets: int
+
+
+def decode_times(times: list[int], depth: int) -> Iterator[int]:
+    """When each packet is decoded, in decode order; see the module's docstring."""
+    depth = min(depth, len(times) - 1)
+    for k in range(len(times)):
+        yield times[k - depth] if k >= depth else times[0] - (times[depth] - times[k])
+
+
+def join(request: JoinRequest) -> Joined:
+    """Write the file. The sources are files of this farm's own making."""
+    with av.open(request.path, "w", format=request.format, options=_muxer_options(request)) as output:
+        for key, value in request.metadata.items():
+            output.metadata[key] = value
+        tracks = []
+        if request.video is not None:
+            tracks.append(_video(output, request.video))
+        sounds = [request.audio] if request.audio is not None else []
+        tracks += [_copied(output, track) for track in (*sounds, *request.texts)]
+        counts = dict.fromkeys(range(len(output.streams)), 0)
+        # Interleaved by decode time, as players read them; the stream's index settles ties.
+        for _, index, packet in heapq.merge(*tracks, key=lambda item: item[:2]):
+            counts[index] += 1
+            output.mux_one(packet)
+    return Joined(
+        frames=counts.get(0, 0) if request.video is not None else 0,
+        audio_packets=counts.get(1 if request.video is not None else 0, 0) if request.audio is not None else 0,
+    )
+
+
+JOIN = Task("framemill.media.stitch:join", JoinRequest, Joined)
+
+
+def _muxer_options(request: JoinRequest) -> dict[str, str]:
+    options = {"fflags": "+bitexact"}
+    if request.format in {"mp4", "mov"}:
+        # PyAV's muxer counts edit lists in milliseconds unless told; tracks that start apart would be off by half.
+        scales = [request.video.time_base.denominator] if request.video else []
+        fine = math.lcm(*scales, 240_000)
+        options |= {"movflags": "+faststart", "movie_timescale": str(fine if fine < 1 << 31 else 240_000)}
+    return options
+
+
+def _video(output: Any, track: VideoTrack) -> Iterator[tuple[Fraction, int, Any]]:
+    with av.open(track.chunks[0]) as first:
+        stream = output.add_stream_from_template(first.streams.video[0], opaque=True)
+        if first.streams.video[0].codec_context.name == "hevc":
+            stream.codec_context.codec_tag = "hvc1"  # Apple's players refuse libav's default, hev1
+    stream.time_base = track.time_base
+    return _keyed(stream, stamped(track))
+
+
+def _keyed(stream: Any, packets: Iterator[Any]) -> Iterator[tuple[Fraction, int, Any]]:
+    for packet in packets:
+        packet.stream = stream
+        yield packet.dts * packet.time_base, stream.index, packet
+
+
+def stamped(track: VideoTrack) -> Iterator[Any]:
+    """All packets of a rendition in decode order, with the title's times instead of their chunk's."""
+    times = track.times
+    ends = [*times[1:], times[-1] + track.last_duration]
+    dts = decode_times(times, track.reorder)
+    first = 0
+    for path in track.chunks:
+        with av.open(path) as container:
+            packets = list(packets_of(container))
+        for rank, packet in zip(ranks([packet.pts for packet in packets]), packets, strict=True):
+            packet.time_base = track.time_base
+            packet.pts, packet.dts = times[first + rank], next(dts)
+            packet.duration = ends[first + rank] - times[first + rank]
+            yield packet
+        first += len(packets)
+
+
+def _copied(output: Any, track: SoundTrack) -> Iterator[tuple[Fraction, int, Any]]:
+    source = av.open(track.path, metadata_errors="replace")
+    template = source.streams[0]
+    stream = output.add_stream_from_template(template, opaque=True)
+    stream.time_base = template.time_base
+    if track.language:
+        stream.metadata["language"] = track.language
+    return _shifted(source, template, stream, round(track.offset / template.time_base))
+
+
+def _shifted(source: Any, template: Any, stream: Any, offset: int) -> Iterator[tuple[Fraction, int, Any]]:
+    with source:
+        for packet in source.demux(template):
+            if not packet.size:
+                continue
+            packet.stream = stream
+            packet.time_base = template.time_base
+            packet.pts += offset
+            packet.dts = packet.pts if packet.dts is None else packet.dts + offset
+            yield packet.dts * template.time_base, stream.index, packet

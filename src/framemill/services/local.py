@@ -1,0 +1,96 @@
+"""Runs jobs on an embedded farm: it starts beside the reading of the source, and ends with the block."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from framemill.errors import SourceError
+from framemill.farm.embedded import Farm, Paths, embedded_farm, workspace
+from framemill.farm.titles import ingest
+from framemill.jobs.reasons import reason_of
+from framemill.media.title import Source
+from framemill.services.requests import EncodeRequest
+from framemill.services.submission import submit_read_source
+from framemill.storage.http import fetch, is_remote
+from framemill.store.database import Database
+
+OnProgress = Callable[[dict[str, Any]], None]
+_LOOK_SECONDS = 0.25
+
+
+class LocalSession:
+    """An embedded farm that takes one job after another."""
+
+    def __init__(self, paths: Paths, farm: Farm) -> None:
+        self._paths = paths
+        self._farm = farm
+
+    def encode(self, request: EncodeRequest, on_progress: OnProgress, read: "Reading | None" = None) -> dict[str, Any]:
+        """Run one job to its end; the job's row as plain values, with `report` when it completed.
+
+        A `KeyboardInterrupt` cancels the job and waits until its children are dead.
+        """
+        try:
+            key, source = read() if read is not None else asyncio.run(_read(request, self._paths, on_progress))
+        except SourceError as error:
+            return {"state": "failed", "reason": reason_of(error).value, "message": error.message, "report": None}
+        database = Database(self._paths.database)
+        try:
+            job_id = submit_read_source(database, request, key, source, datetime.now(UTC))
+        finally:
+            database.close()
+        running = self._farm.start(job_id)
+        try:
+            while (row := self._farm.wait(running, _LOOK_SECONDS)) is None:
+                on_progress(self._farm.progress(job_id))
+        except BaseException:
+            self._farm.cancel(job_id)
+            raise
+        return row
+
+
+Reading = Callable[[], tuple[str, Source]]
+
+
+@contextlib.contextmanager
+def local_session(beside: Path, slots: int, *, verbose: bool = False) -> Iterator[LocalSession]:
+    """An embedded farm whose files lie in a hidden folder of `beside` while it runs."""
+    with workspace(beside) as paths, embedded_farm(paths, slots, verbose=verbose) as farm:
+        yield LocalSession(paths, farm)
+
+
+def encode_once(
+    request: EncodeRequest,
+    slots: int,
+    on_progress: OnProgress,
+    on_end: Callable[[dict[str, Any]], None],
+    *,
+    verbose: bool = False,
+) -> None:
+    """One job on a farm of its own. `on_end` hears the result before the farm is taken down."""
+    with workspace(Path(request.destination).parent) as paths, ThreadPoolExecutor(1) as beside:
+        started = time.monotonic()
+        reading = beside.submit(asyncio.run, _read(request, paths, on_progress))
+        with embedded_farm(paths, slots, verbose=verbose) as farm:
+            up = time.monotonic() - started
+            row = LocalSession(paths, farm).encode(request, on_progress, reading.result)
+            if row.get("report"):
+                row["report"]["seconds"] |= {"farm_start": round(up, 3), "total": round(time.monotonic() - started, 3)}
+            on_end(row)
+
+
+async def _read(request: EncodeRequest, paths: Paths, on_progress: OnProgress) -> tuple[str, Source]:
+    on_progress({"state": "ingesting"})
+    path = request.source
+    if is_remote(path):
+        local = paths.root / "sources" / (Path(urlsplit(path).path).name or "source")
+        local.parent.mkdir(exist_ok=True)
+        await fetch(path, local, lambda done, total: on_progress({"state": "fetching", "bytes": done, "bytes_planned": total}))
+        path = str(local)
+    return await ingest(path, paths.blobs)

@@ -1,0 +1,86 @@
+"""What a front door asks for, checked and made into settings: a source, a destination, a preset, assignments."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from framemill.errors import SourceMissing, WrongUse
+from framemill.jobs.presets import DEFAULT_PRESET, preset_named
+from framemill.jobs.settings import Container, OutputSettings, RunSettings, Value, apply_assignments
+from framemill.storage.http import is_remote
+
+FILE_SUFFIXES: Mapping[str, Container] = {".mp4": "mp4", ".mov": "mov", ".mkv": "mkv", ".webm": "webm"}
+
+
+class EncodeRequest(Value):
+    """One source into one destination."""
+
+    source: str
+    """An absolute path, or an http(s) URL."""
+    destination: str
+    """An absolute path."""
+    preset: str
+    output: OutputSettings
+    run: RunSettings
+
+
+def encode_request(
+    source: str, destination: str, preset: str | None = None, assignments: Mapping[str, str] | None = None
+) -> EncodeRequest:
+    """Check a request and complete it with the destination's container and its usual preset.
+
+    Raises `WrongUse` and its kinds for what cannot be, `SourceMissing` where there is no such file.
+    """
+    container = container_of(destination)
+    name = preset or DEFAULT_PRESET[container]
+    base = preset_named(name).output
+    chosen = _fitted(base, container)
+    output, run = apply_assignments(chosen, RunSettings(), dict(assignments or {}))
+    found = source if is_remote(source) else existing(source)
+    target = os.path.abspath(destination)
+    if Path(target).exists() and not is_remote(source) and os.path.samefile(found, target):
+        raise WrongUse(f"{destination} is the source itself; name another destination.")
+    return EncodeRequest(source=found, destination=target, preset=name, output=output, run=run)
+
+
+def existing(source: str) -> str:
+    """The absolute path of a local source. Raises `SourceMissing`."""
+    path = Path(source)
+    if not path.exists():
+        raise SourceMissing(f"There is no file {source}.")
+    if not path.is_file():
+        raise SourceMissing(f"{source} is not a file.")
+    if not os.access(path, os.R_OK):
+        raise SourceMissing(f"{source} cannot be read: permission denied.")
+    return str(path.absolute())
+
+
+def container_of(destination: str) -> Container:
+    """A file by its suffix, else a folder: a package. Raises `WrongUse` for a suffix that is none of ours."""
+    path = Path(destination)
+    suffix = path.suffix.lower()
+    if destination.endswith("/") or path.is_dir() or not suffix:
+        return "package"
+    if suffix not in FILE_SUFFIXES:
+        known = ", ".join(FILE_SUFFIXES)
+        raise WrongUse(f"{destination}: a file ends in {known}; a name without a suffix is a folder for a package.")
+    return FILE_SUFFIXES[suffix]
+
+
+def _fitted(settings: OutputSettings, container: Container) -> OutputSettings:
+    """The preset in that container: codecs that it does not hold are replaced by the usual ones it does."""
+    changes: dict[str, object] = {"container": container}
+    if container == "webm" and settings.video_codec not in {"vp9", "av1", "copy"}:
+        raise WrongUse(f"A .webm file does not hold {settings.video_codec}; use --preset vp9 or av1, or another suffix.")
+    if container == "webm" and settings.audio_codec == "aac":
+        changes["audio_codec"] = "opus"
+    if container in {"mp4", "mov"} and settings.audio_codec == "opus" and settings.video_codec == "vp9":
+        if container == "mov":
+            raise WrongUse("A .mov file does not hold vp9; use .webm, .mkv or .mp4.")
+    if container == "mov" and settings.video_codec == "av1":
+        raise WrongUse("A .mov file does not hold av1; use .mp4, .mkv or .webm.")
+    if container == "package":
+        if settings.video_codec not in {"h264", "h265", "av1"} or settings.qp is not None:
+            raise WrongUse("A package takes h264, h265 or av1; give the destination a suffix for a file.")
+        changes["audio_codec"] = "aac"
+    return OutputSettings.model_validate({**settings.model_dump(), **changes})

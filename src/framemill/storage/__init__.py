@@ -1,0 +1,1 @@
+"""Bytes by URI: what the farm keeps, and what it fetches."""

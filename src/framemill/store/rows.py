@@ -1,0 +1,43 @@
+"""Between values and rows: strict in writing, lenient in reading."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, RowMapping, Table
+from sqlalchemy.dialects import postgresql, sqlite
+
+from framemill.jobs.settings import Value
+from framemill.store.schema import UtcDateTime
+
+V = TypeVar("V", bound=Value)
+
+
+def to_row(value: Value, table: Table) -> dict[str, Any]:
+    """The value as a row of the table; raises pydantic's error for a value that was bent after it was made."""
+    checked = type(value).model_validate(dict(value))
+    written = checked.model_dump(mode="json")
+    return {
+        # The driver writes times; everything else is what JSON makes of it, nested or not.
+        column.name: getattr(checked, column.name) if isinstance(column.type, UtcDateTime) else written[column.name]
+        for column in table.columns
+        if column.name in written
+    }
+
+
+def from_row(kind: type[V], row: RowMapping) -> V:
+    """The row as a value; fields that a newer writer added, in columns or in JSON, are passed over."""
+    return kind.model_validate(dict(row), extra="ignore")
+
+
+def upsert(conn: Connection, table: Table, values: Iterable[Value], keep: Sequence[str] = ()) -> None:
+    """Write the values by primary key, over what stands there; the columns in `keep` stay as they stand."""
+    rows = [to_row(value, table) for value in values]
+    if not rows:
+        return
+    dialect = postgresql if conn.dialect.name == "postgresql" else sqlite
+    statement = dialect.insert(table)
+    keys = [column.name for column in table.primary_key]
+    changed: Mapping[str, Any] = {
+        name: statement.excluded[name] for name in rows[0] if name not in keys and name not in keep
+    }
+    conn.execute(statement.on_conflict_do_update(index_elements=keys, set_=changed), rows)

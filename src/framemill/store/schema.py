@@ -1,0 +1,245 @@
+"""The tables. What is searched or guarded is a column of its own; what is only carried is JSON.
+
+No query that the farm asks while it runs may grow with the number of ended jobs: each has an index named beside it.
+"""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    DateTime,
+    Dialect,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+metadata = MetaData()
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """A point in time: text in UTC in SQLite (which has no zones), `timestamptz` in PostgreSQL."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """To UTC; a time without a zone is refused, since nobody knows what it means."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"{value.isoformat()} has no time zone")
+        return value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Back, with its zone."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+Json = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
+# SQLite counts rows by itself only in a column that is declared INTEGER.
+Sequence = BigInteger().with_variant(Integer, "sqlite")
+
+
+def _id(name: str = "id") -> Column[Any]:
+    return Column(name, String(36), primary_key=True)
+
+
+def _job_id(**more: Any) -> Column[Any]:
+    return Column("job_id", String(36), ForeignKey("jobs.id", ondelete="CASCADE"), nullable=False, **more)
+
+
+def _explained() -> tuple[Column[Any], Column[Any]]:
+    return Column("reason", String(40)), Column("message", Text)
+
+
+jobs = Table(
+    "jobs",
+    metadata,
+    _id(),
+    Column("account", String(200), nullable=False),
+    Column("door", String(40), nullable=False),
+    Column("priority", Integer, nullable=False),
+    Column("deadline", UtcDateTime),
+    Column("start", String(8), nullable=False),
+    Column("run", Json, nullable=False),
+    Column("limits", Json, nullable=False),
+    Column("callbacks", Json, nullable=False),
+    Column("metadata", Json, nullable=False),
+    Column("fairness_key", String(200), nullable=False),
+    Column("on_input_error", String(8), nullable=False),
+    Column("on_output_error", String(8), nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("state", String(20), nullable=False),
+    *_explained(),
+    Column("waiting", Json),
+    Column("warnings", Json, nullable=False),
+    Column("refuted", Integer, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("entered_at", UtcDateTime, nullable=False),
+    Column("started_at", UtcDateTime),
+    Column("ended_at", UtcDateTime),
+    Column("spent", BigInteger, nullable=False),
+    Column("report", Json),
+    Column("timings", Json, nullable=False),
+    # What moves now, over all accounts: the coordinator's question. Ids sort by time.
+    Index("jobs_by_state", "state", "id"),
+    # An account's list, and what it has running: a door's question and admission's.
+    Index("jobs_by_account", "account", "id"),
+    Index("jobs_by_account_and_state", "account", "state", "id"),
+)
+
+inputs = Table(
+    "inputs",
+    metadata,
+    _id(),
+    _job_id(index=True),
+    Column("position", Integer, nullable=False),
+    Column("uri", Text, nullable=False),
+    Column("sealed_uri", Text),
+    Column("filename", Text),
+    Column("read_once", Boolean, nullable=False),
+    Column("state", String(20), nullable=False),
+    Column("blob", Text),
+    Column("size", BigInteger),
+    Column("sha256", String(64)),
+    Column("content_type", String(200)),
+    Column("fingerprint", String(128)),
+    Column("facts", Json),
+    Column("index_key", Text),
+    Column("zero", String(60)),
+    *_explained(),
+    Column("metadata", Json, nullable=False),
+)
+
+outputs = Table(
+    "outputs",
+    metadata,
+    _id(),
+    _job_id(index=True),
+    Column("position", Integer, nullable=False),
+    Column("input_ids", Json, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("preset", String(200)),
+    Column("settings", Json, nullable=False),
+    Column("target", Text),
+    Column("sealed_target", Text),
+    # What is to be thrown away next: retention's question.
+    Column("expires_at", UtcDateTime, index=True),
+    Column("download_limit", Integer),
+    Column("download_count", Integer, nullable=False),
+    Column("password_hashes", Json, nullable=False),
+    Column("withdrawn_at", UtcDateTime),
+    *_explained(),
+    Column("metadata", Json, nullable=False),
+)
+
+chunks = Table(
+    "chunks",
+    metadata,
+    _job_id(primary_key=True),
+    Column("attempt", Integer, primary_key=True),
+    Column("output_id", String(36), ForeignKey("outputs.id", ondelete="CASCADE"), primary_key=True),
+    Column("rendition", Integer, primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("group_number", Integer, nullable=False),
+    # The commit's question, and the cache's.
+    Column("key", String(128), nullable=False, index=True),
+    Column("first_frame", BigInteger, nullable=False),
+    Column("end_frame", BigInteger, nullable=False),
+    Column("state", String(20), nullable=False),
+    Column("lease_token", String(64)),
+    Column("epoch", BigInteger),
+    Column("worker", String(200)),
+    Column("leased_at", UtcDateTime),
+    Column("tries", Integer, nullable=False),
+    Column("frames_done", BigInteger, nullable=False),
+    Column("blob", Text),
+    Column("size", BigInteger),
+    Column("sha256", String(64)),
+    Column("seconds", Float),
+    Column("cpu_seconds", Float),
+    Column("committed_at", UtcDateTime),
+    *_explained(),
+    CheckConstraint("end_frame > first_frame", name="chunks_hold_frames"),
+    # Who holds what now: only rows under a lease are in it.
+    Index(
+        "chunks_by_lease",
+        "lease_token",
+        sqlite_where=text("lease_token IS NOT NULL"),
+        postgresql_where=text("lease_token IS NOT NULL"),
+    ),
+)
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    _id(),
+    _job_id(index=True),
+    Column("attempt", Integer, nullable=False),
+    Column("output_id", String(36), ForeignKey("outputs.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("path", Text, nullable=False),
+    Column("uri", Text, nullable=False),
+    Column("state", String(20), nullable=False),
+    Column("size", BigInteger),
+    Column("sha256", String(64)),
+    Column("md5", String(32)),
+    Column("content_type", String(200)),
+    *_explained(),
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("seq", Sequence, primary_key=True, autoincrement=True),
+    _job_id(),
+    Column("at", UtcDateTime, nullable=False),
+    Column("kind", String(60), nullable=False),
+    Column("data", Json, nullable=False),
+    # A job's story, from where the reader stopped.
+    Index("events_by_job", "job_id", "seq"),
+    # A number is never used twice, even where the newest events were thrown away.
+    sqlite_autoincrement=True,
+)
+
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("seq", Sequence, ForeignKey("events.seq", ondelete="CASCADE"), primary_key=True, autoincrement=False),
+    # What is to be told next; what was told is deleted.
+    Column("due_at", UtcDateTime, nullable=False, index=True),
+    Column("tries", Integer, nullable=False),
+)
+
+farm = Table(
+    "farm",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("epoch", BigInteger, nullable=False),
+    CheckConstraint("id = 1", name="one_farm"),
+)
+
+foreign_ids = Table(
+    "foreign_ids",
+    metadata,
+    Column("door", String(40), primary_key=True),
+    Column("kind", String(40), primary_key=True),
+    Column("their_id", String(200), primary_key=True),
+    Column("our_id", String(36), nullable=False, index=True),
+)

@@ -1,0 +1,72 @@
+"""A database in a file of its own, and the values that go into it."""
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from framemill.jobs.model import ChunkRow, Input, Job, Output
+from framemill.store.database import Database
+from framemill.store.jobs import add_job
+
+NOON = datetime(2030, 5, 17, 12, 0, tzinfo=UTC)
+
+
+@pytest.fixture
+def now() -> datetime:
+    """When the job is made."""
+    return NOON
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    """An empty store."""
+    made = Database(f"sqlite:///{tmp_path / 'farm.db'}")
+    made.create()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def make_job() -> Callable[..., Job]:
+    """A job with everything at its default, but for what is named."""
+
+    def make(**fields: Any) -> Job:
+        return Job(**{"account": "a", "door": "cli", "created_at": NOON, **fields})
+
+    return make
+
+
+@pytest.fixture
+def stored(database: Database, make_job: Callable[..., Job]) -> Job:
+    """A job in the store, with one input and two outputs, `o1` and `o2`."""
+    job = make_job(id="j")
+    with database.writing() as conn:
+        add_job(
+            conn,
+            job,
+            [Input(id="i", job_id="j", uri="file:///in.mp4")],
+            [Output(id="o1", job_id="j", name="a.mp4"), Output(id="o2", job_id="j", name="b.mp4", position=1)],
+        )
+    return job
+
+
+@pytest.fixture
+def make_chunks() -> Callable[..., list[ChunkRow]]:
+    """Chunks of ten frames, one a key."""
+
+    def make(*keys: str, **fields: Any) -> list[ChunkRow]:
+        return [
+            ChunkRow(
+                **{
+                    **{"job_id": "j", "output_id": "o1", "number": number, "key": key},
+                    **{"first_frame": number * 10, "end_frame": number * 10 + 10},
+                    **fields,
+                }
+            )
+            for number, key in enumerate(keys)
+        ]
+
+    return make
