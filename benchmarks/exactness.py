@@ -35,6 +35,10 @@ sys.path.insert(0, str(ROOT / "tests"))
 import clips  # noqa: E402
 import oracle  # noqa: E402
 
+from framemill.errors import FramemillError  # noqa: E402
+from framemill.services.local import local_session  # noqa: E402
+from framemill.services.requests import encode_request  # noqa: E402
+
 MEDIA = ROOT.parent / "shared" / "media"
 NOT_MEDIA = {"", ".tsv", ".csv", ".txt", ".md", ".json", ".py", ".html", ".srt", ".vtt"}
 CUTS = ("chunks=7", "chunk_frames=12")
@@ -92,9 +96,19 @@ def one_by_one(slots: int | None, timeout: float) -> Iterator[Encode]:
 
 @contextmanager
 def session(slots: int | None, timeout: float) -> Iterator[Encode]:
-    """One embedded farm for all clips, where `one_by_one` starts one for each."""
-    raise SystemExit(f"--session (slots {slots}, timeout {timeout}) is not wired to the farm yet.")
-    yield
+    """One embedded farm for all clips, where `one_by_one` starts one for each; it stops nobody who takes long."""
+    with tempfile.TemporaryDirectory(prefix="framemill-session-") as folder:
+        with local_session(Path(folder), slots or 2) as farm:
+
+            def encode(source: Path, output: Path, cut: str) -> dict[str, Any] | str:
+                try:
+                    request = encode_request(str(source), str(output), "lossless", dict([cut.split("=")]))
+                    row = farm.encode(request, lambda _: None)
+                except FramemillError as error:
+                    return error.message
+                return row["report"] if row["state"] == "completed" else str(row["message"])
+
+            yield encode
 
 
 def _run(command: list[str], timeout: float) -> subprocess.CompletedProcess[str]:
