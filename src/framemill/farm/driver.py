@@ -22,7 +22,7 @@ from framemill.farm.orders import ChunkPlace, Encoded, ExtraOrder, GroupOrder, P
 from framemill.farm.report import build_report
 from framemill.farm.titles import extras_of, load_title
 from framemill.jobs import lifecycle
-from framemill.jobs.model import ChunkRow, Delivery, Input, Job, Output
+from framemill.jobs.model import ChunkRow, Delivery, Input, Job, Output, Warned
 from framemill.jobs.reasons import Reason, reason_of
 from framemill.jobs.states import (
     ENDED_JOB,
@@ -142,7 +142,7 @@ class Driver:
         keys = {output.id: self._title_key(job, output) for output in outputs}
         work: list[asyncio.Task[Encoded]] = []
         for key in keys.values():
-            work += [asyncio.ensure_future(self._extra(order)) for order in extras_of(self._blobs, key)]
+            work += [asyncio.ensure_future(self._extra(job, order)) for order in extras_of(self._blobs, key)]
         # The first segments first: what is shown first is ready first.
         for (output_id, rendition, group), members in sorted(groups.items(), key=lambda item: item[1][0].first_frame):
             order = GroupOrder(title_key=keys[output_id], rendition=rendition, group=group)
@@ -161,10 +161,16 @@ class Driver:
             await asyncio.gather(*work, return_exceptions=True)
         return ChunksCommitted()
 
-    async def _extra(self, order: ExtraOrder) -> Encoded:
+    async def _extra(self, job: Job, order: ExtraOrder) -> Encoded:
+        """Sound or text that ffmpeg cannot make anything of is left out, with a warning: the pictures are still good."""
         if self._blobs.has(order.key):
             return Encoded()
-        return await self._tried(order)
+        result = await self._tried(order)
+        if result.reason is Reason.FFMPEG_FAILED and order.kind != "remux":
+            what = "The sound" if order.kind == "sound" else f"Text track {order.rank}"
+            await self._warn(f"{what} could not be converted and is left out: {result.message}")
+            return Encoded()
+        return result
 
     async def _group(self, job: Job, order: GroupOrder, members: list[ChunkRow]) -> Encoded:
         """Lease a group's chunks, have them encoded, commit what came; the lease ends either way."""
@@ -264,6 +270,18 @@ class Driver:
             return moved
 
         return await self._write(apply)
+
+    async def _warn(self, message: str) -> None:
+        def warn(conn: Connection) -> None:
+            found = job_rows.load_job(conn, self.job_id)
+            assert found is not None  # noqa: S101 - it was loaded before
+            job = found[0]
+            warned = Warned(about="job", about_id=job.id, reason=Reason.FFMPEG_FAILED, message=message)
+            amended = lifecycle.amend(job, warnings=(*job.warnings, warned))
+            data = {"message": message}
+            job_rows.save_job(conn, amended, job.version, "warned", data, now=datetime.now(UTC), epoch=self._epoch)
+
+        await self._write(warn)
 
     async def _read(self, query: Callable[[Connection], Result]) -> Result:
         def run() -> Result:

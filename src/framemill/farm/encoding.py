@@ -10,7 +10,7 @@ from framemill.farm.titles import load_title
 from framemill.jobs.reasons import Reason, reason_of
 from framemill.media import ffmpeg, sound
 from framemill.media.chunkfile import ChunkFacts, check_chunk
-from framemill.media.encode import expected_times, frames_until, group_command, watched_frames, witnessed
+from framemill.media.encode import expected_times, group_command, watched_frames, witnessed
 from framemill.media.index import parse_framehash
 from framemill.media.plan import Group
 from framemill.media.title import Title
@@ -41,7 +41,7 @@ async def encode_group(order: GroupOrder, blobs: LocalBlobs, on_frames: Callable
     )  # fmt: skip
     started = time.monotonic()
     try:
-        await ffmpeg.ffmpeg(argv, on_progress=lambda block: on_frames(frames_until(title.index, chunks, block)))
+        await ffmpeg.ffmpeg(argv, on_progress=lambda block: on_frames(int(block.get("frame", 0))))
         facts = [
             check_chunk(draft, expected_times(title.index, chunk), title.index.time_base)
             for draft, chunk in zip(drafts, chunks, strict=True)

@@ -8,7 +8,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from framemill.errors import ChunkMismatch, FramemillError
+from framemill.errors import ChunkMismatch, FramemillError, VerificationFailed
 from framemill.farm.encoding import chunk_blob, facts_blob, torn_seam
 from framemill.farm.orders import Stitched, StitchOrder, WrittenFile
 from framemill.farm.titles import load_title
@@ -78,7 +78,7 @@ def _tracks(title: Title, blobs: LocalBlobs) -> tuple[list[VideoTrack], SoundTra
                 )
             )
     audio = None
-    if title.sound and title.source.first_sound is not None:
+    if title.source.first_sound is not None and blobs.has(f"sounds/{title.sound_key}"):
         start = title.source.first_sound.seconds - title.zero
         audio = SoundTrack(path=str(blobs.path(f"sounds/{title.sound_key}")), offset=start)
     return videos, audio, proof
@@ -104,6 +104,8 @@ def _agreed(title: Title, facts: Sequence[ChunkFacts]) -> dict[str, Any]:
 
 async def _file(title: Title, blobs: LocalBlobs, path: Path, clock: _Clock) -> dict[str, Any]:
     videos, audio, proof = _tracks(title, blobs)
+    if not videos and audio is None:
+        raise VerificationFailed("Nothing is left to write: the sound could not be converted, and there are no pictures.")
     video = videos[0] if videos else None
     texts = [
         SoundTrack(path=str(blobs.path(f"texts/{title.text_key(rank)}")), offset=Fraction(0), language=language)

@@ -31,6 +31,7 @@ def build_report(
         "framemill": __version__,
         "ffmpeg": title.build,
         "job": {"id": job.id, "attempt": job.attempt, "metadata": job.metadata},
+        "warnings": [warned.message for warned in job.warnings],
         "source": source_facts(inputs[0].uri, title),
         "plan": plan_facts(title, [row for row in rows if row.output_id == outputs[0].id]),
         "outputs": [_output(output, titles[output.id], rows, written[output.id]) for output in outputs],

@@ -4,8 +4,7 @@ Beside the chunks it hashes a few decoded frames (the *witness*), so that the gr
 pixels a whole decode gives: every frame where the index knows its hash, else those on both sides of a seam.
 """
 
-import bisect
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -38,11 +37,16 @@ def group_command(
     """Arguments for ffmpeg that encode the group's chunks into `outputs` (one each) and the witness hashes."""
     chunks = plan.group_chunks(group)
     watched = watched_frames(index, plan, group)
-    decoded = ffmpeg.input(source, copyts=None, threads="1", **_seek(index, group))["V:0"]
+    # Counting filters would count anew if the graph were rebuilt where the source changes its size; `scale` follows it.
+    steady = {} if plan.trim_by == "pts" else {"reinit_filter": "0"}
+    decoded = ffmpeg.input(source, copyts=None, threads="1", **steady, **_seek(index, group))["V:0"]
     pads = decoded.filter_multi_output("split", len(chunks) + bool(watched))
     streams = []
     for pad, (chunk, path) in enumerate(zip(chunks, outputs, strict=True)):
-        pictures = _draw(_trim(pads.stream(pad), index, plan, chunk), index, picture)
+        trimmed = _trim(pads.stream(pad), index, plan, chunk)
+        # From 0, since MP4 holds no negative times. Encoders refuse times that repeat; the join stamps the true ones.
+        timed = trimmed.filter("setpts", f"PTS-({index.pts[chunk.first]})" if index.increasing else "N")
+        pictures = _draw(timed, picture)
         options = video_encoder(settings, picture.pix_fmt, picture.crf, chunk.idrs, grid=bool(plan.segments))
         streams.append(
             ffmpeg.output(pictures, str(path), f="mp4", fflags="+bitexact", map_metadata="-1", **_AS_THEY_ARE, **options)
@@ -81,11 +85,9 @@ def _trim(stream: Any, index: FrameIndex, plan: VideoPlan, chunk: Chunk) -> Any:
     return stream.filter("trim", **given) if given else stream
 
 
-def _draw(stream: Any, index: FrameIndex, picture: Picture) -> Any:
+def _draw(stream: Any, picture: Picture) -> Any:
     """The picture's filters. Size, format and aspect are pinned, so that a source that changes on the way cannot
     change the chunks' parameter sets; each is no work where the frame already is so."""
-    if not index.increasing:
-        stream = stream.filter("setpts", "N")  # encoders refuse such times; the join stamps the true ones
     return (
         stream.filter("scale", picture.width, picture.height, flags=SWS_FLAGS)
         .filter("setsar", picture.sample_aspect_ratio)
@@ -122,19 +124,11 @@ def witnessed(index: FrameIndex, rows: Sequence[HashedFrame]) -> dict[int, str]:
     return {numbers[row.pts]: row.digest for row in rows if row.pts in numbers}
 
 
-def frames_until(index: FrameIndex | None, chunks: Sequence[Chunk], block: Mapping[str, str]) -> int:
-    """How many frames of these chunks ffmpeg has encoded, from the time its progress report gives."""
-    if index is None or not block.get("out_time_us", "N/A").lstrip("-").isdigit():
-        return 0
-    reached = bisect.bisect_left(index.pts, Fraction(int(block["out_time_us"]), 1_000_000) / index.time_base)
-    return min(max(reached - chunks[0].first, 0), chunks[-1].end - chunks[0].first)
-
-
 def expected_times(index: FrameIndex, chunk: Chunk) -> list[int]:
-    """The times, in ticks of the index, at which the chunk's packets are shown."""
+    """The times, in ticks of the index, at which the chunk's packets are shown, counted from its first."""
     if not index.increasing:
         return list(range(chunk.frames))
-    return list(index.pts[chunk.first : chunk.end])
+    return [pts - index.pts[chunk.first] for pts in index.pts[chunk.first : chunk.end]]
 
 
 def output_times(index: FrameIndex, zero: Fraction) -> list[int]:

@@ -108,6 +108,8 @@ def mistrust(inspection: Inspection, first: FirstFrame | None) -> str | None:
     found = next((reason for holds, reason in reasons if holds), None)
     if found is None and (first is None or first.pts != min(pts for pts in packets.pts if pts is not None)):
         return "the first decoded frame is not the first packet"
+    if found is None and first is not None and first.time_base != Fraction(stream["time_base"]):
+        return "the decoder counts in another time base"
     return found
 
 

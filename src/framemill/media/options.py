@@ -161,20 +161,38 @@ AUDIO_ENCODERS = {
     "alac": ("alac", ()),
 }
 BITS_A_CHANNEL = 64_000
+MOST_CHANNELS = 8
 
 
 def audio_encoder(settings: OutputSettings, source_rate: int, source_channels: int) -> Options:
     """The sound's output options; rate and channels are the source's (0: unknown) where the codec takes them."""
     name, rates = AUDIO_ENCODERS[settings.audio_codec]
+    options: Options = {"c:a": name}
     rate = settings.sample_rate or source_rate
     if rate and rates and rate not in rates:
         rate = min(rates, key=lambda known: (known < rate, abs(known - rate)))
-    channels = settings.audio_channels or min(max(source_channels, 1), 8)
-    options: Options = {"c:a": name}
     if rate:
         options["ar"] = str(rate)
-    if settings.audio_channels or source_channels:
+    channels = min(settings.audio_channels or source_channels or 2, MOST_CHANNELS)
+    if source_channels > MOST_CHANNELS:  # a mix that no table of layouts describes
         options["ac"] = str(channels)
     if settings.audio_codec in {"aac", "opus"}:
         options["b:a"] = str(settings.audio_bitrate or BITS_A_CHANNEL * channels)
     return options
+
+
+def channel_layout(settings: OutputSettings, source_channels: int) -> str | None:
+    """The layout that the codec takes for that many channels (0: unknown); None: ffmpeg's own choice."""
+    channels = settings.audio_channels or source_channels
+    if not 1 <= channels <= MOST_CHANNELS or source_channels > MOST_CHANNELS:
+        return None
+    return _LAYOUTS[settings.audio_codec][channels - 1]
+
+
+# By number of channels; each encoder knows one for each number (RFC 7845 for Opus, RFC 9639 for FLAC).
+_LAYOUTS = {
+    "aac": ("mono", "stereo", "3.0", "4.0", "5.0", "5.1", "6.1", "7.1"),
+    "opus": ("mono", "stereo", "3.0", "quad", "5.0", "5.1", "6.1", "7.1"),
+    "flac": ("mono", "stereo", "3.0", "quad", "5.0", "5.1", "6.1", "7.1"),
+    "alac": ("mono", "stereo", "3.0", "4.0", "5.0", "5.1", "6.1", "7.1(wide)"),
+}

@@ -11,7 +11,7 @@ from typing import Any
 import ffmpeg
 
 from framemill.jobs.settings import OutputSettings
-from framemill.media.options import AUDIO_CPU_FLAGS, Options, audio_encoder
+from framemill.media.options import AUDIO_CPU_FLAGS, Options, audio_encoder, channel_layout
 
 _TEXT_CODECS = frozenset({"subrip", "srt", "ass", "ssa", "mov_text", "webvtt", "text"})
 #: What a text track becomes in each container.
@@ -45,8 +45,12 @@ def sound_command(
     if settings.audio_codec == "copy":
         options: Options = {"c:a": "copy", "output_ts_offset": f"{-float(start):.6f}"}
     else:
+        channels = int(stream.get("channels", 0))
         sound = sound.filter("asetpts", "PTS-STARTPTS")
-        options = audio_encoder(settings, int(stream.get("sample_rate", 0)), int(stream.get("channels", 0)))
+        layout = channel_layout(settings, channels)
+        if layout is not None:
+            sound = sound.filter("aformat", channel_layouts=layout)
+        options = audio_encoder(settings, int(stream.get("sample_rate", 0)), channels)
     output = ffmpeg.output(sound, str(path), f=carrier(settings), **_BARE, **options)
     argv: list[str] = output.global_args(*_QUIET, *AUDIO_CPU_FLAGS).overwrite_output().get_args()
     return argv
