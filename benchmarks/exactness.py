@@ -97,18 +97,20 @@ def one_by_one(slots: int | None, timeout: float) -> Iterator[Encode]:
 @contextmanager
 def session(slots: int | None, timeout: float) -> Iterator[Encode]:
     """One embedded farm for all clips, where `one_by_one` starts one for each; it stops nobody who takes long."""
-    with tempfile.TemporaryDirectory(prefix="framemill-session-") as folder:
-        with local_session(Path(folder), slots or 2) as farm:
+    with (
+        tempfile.TemporaryDirectory(prefix="framemill-session-") as folder,
+        local_session(Path(folder), slots or 2) as farm,
+    ):
 
-            def encode(source: Path, output: Path, cut: str) -> dict[str, Any] | str:
-                try:
-                    request = encode_request(str(source), str(output), "lossless", dict([cut.split("=")]))
-                    row = farm.encode(request, lambda _: None)
-                except FramemillError as error:
-                    return error.message
-                return row["report"] if row["state"] == "completed" else str(row["message"])
+        def encode(source: Path, output: Path, cut: str) -> dict[str, Any] | str:
+            try:
+                request = encode_request(str(source), str(output), "lossless", dict([cut.split("=")]))
+                row = farm.encode(request, lambda _: None)
+            except FramemillError as error:
+                return error.message
+            return row["report"] if row["state"] == "completed" else str(row["message"])
 
-            yield encode
+        yield encode
 
 
 def _run(command: list[str], timeout: float) -> subprocess.CompletedProcess[str]:

@@ -1,22 +1,22 @@
 """The error tree. Every message says what happened, where, and what to do.
 
-    FramemillError
-    ├── WrongUse               the caller asked for something that cannot be (exit 2)
-    │   ├── UnknownSetting
-    │   ├── UnknownPreset
-    │   └── InvalidSetting
-    ├── SourceError            the source cannot be read (exit 1)
-    │   ├── SourceMissing
-    │   └── SourceUnreadable
-    ├── MediaError             a media process failed
-    │   ├── FfmpegFailed
-    │   ├── ChildFailed        a child that reads media died, hung or raised
-    │   ├── ChunkMismatch      a chunk delivered other frames than planned
-    │   └── VerificationFailed
-    ├── OutputError            the result cannot be put where it was asked for
-    ├── InvalidTransition      an event that a state has no edge for
-    ├── StaleWrite             somebody else wrote the row first
-    └── FarmError              the farm's processes failed
+FramemillError
+├── WrongUse               the caller asked for something that cannot be (exit 2)
+│   ├── UnknownSetting
+│   ├── UnknownPreset
+│   └── InvalidSetting
+├── SourceError            the source cannot be read (exit 1)
+│   ├── SourceMissing
+│   └── SourceUnreadable
+├── MediaError             a media process failed
+│   ├── FfmpegFailed
+│   ├── ChildFailed        a child that reads media died, hung or raised
+│   ├── ChunkMismatch      a chunk delivered other frames than planned
+│   └── VerificationFailed
+├── OutputError            the result cannot be put where it was asked for
+├── InvalidTransition      an event that a state has no edge for
+├── StaleWrite             somebody else wrote the row first
+└── FarmError              the farm's processes failed
 """
 
 from typing import Any

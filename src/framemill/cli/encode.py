@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from types import FrameType
 from typing import Any
 
+from rich import filesize
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
@@ -53,9 +54,7 @@ class Bar:
         if told["state"] == "fetching":
             self._progress.update(self._task, description=stage, completed=told["bytes"], total=told["bytes_planned"])
         elif told.get("frames_planned"):
-            self._progress.update(
-                self._task, description=stage, completed=told["frames"], total=told["frames_planned"]
-            )
+            self._progress.update(self._task, description=stage, completed=told["frames"], total=told["frames_planned"])
         else:
             self._progress.update(self._task, description=stage, total=None)
 
@@ -85,10 +84,10 @@ def encode_command(
 
 
 def _show(row: dict[str, Any], settings: OutputSettings, *, as_json: bool) -> None:
-    report = row.get("report")
+    report: dict[str, Any] = row.get("report") or {}
     if as_json:
         outcome = {"state": row["state"], "reason": row.get("reason"), "message": row.get("message")}
-        json.dump({**outcome, **(report or {})}, sys.stdout, indent=2)
+        json.dump({**outcome, **report}, sys.stdout, indent=2)
         sys.stdout.write("\n")
         sys.stdout.flush()
         return
@@ -98,7 +97,11 @@ def _show(row: dict[str, Any], settings: OutputSettings, *, as_json: bool) -> No
     output = report["outputs"][0]
     size = sum(file["size"] for file in output["files"])
     console = Console(highlight=False)
-    console.print(f"{output['path']}  ({_bytes(size)}, {report['seconds']['total']:.1f} s)", markup=False, soft_wrap=True)
+    console.print(
+        f"{output['path']}  ({filesize.decimal(size)}, {report['seconds']['total']:.1f} s)",
+        markup=False,
+        soft_wrap=True,
+    )
     console.print(_proved(report), markup=False, soft_wrap=True)
 
 
@@ -107,18 +110,12 @@ def _proved(report: dict[str, Any]) -> str:
     parts = []
     if proof.get("frames_planned"):
         chunks = len(report["plan"]["chunks"])
-        parts.append(f"{proof['frames']} frames in {chunks} {'chunk' if chunks == 1 else 'chunks'}, each at its own time")
+        parts.append(
+            f"{proof['frames']} frames in {chunks} {'chunk' if chunks == 1 else 'chunks'}, each at its own time"
+        )
     if proof.get("audio_packets"):
         parts.append("sound whole")
     return "Verified: " + "; ".join(parts) + "." if parts else "Verified."
-
-
-def _bytes(count: float) -> str:
-    for unit in ("B", "kB", "MB"):
-        if count < 1000:
-            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
-        count /= 1000
-    return f"{count:.2f} GB"
 
 
 @contextlib.contextmanager

@@ -4,7 +4,6 @@ import sys
 
 import click
 
-from framemill import __version__
 from framemill.errors import FramemillError, WrongUse
 
 FAILED = 1
@@ -17,23 +16,41 @@ _settings = click.option(
 _preset = click.option("--preset", metavar="NAME", help="See `framemill presets`.")
 _json = click.option("--json", "as_json", is_flag=True, help="Write JSON to stdout, and nothing else.")
 
+
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 def cli() -> None:
     """Framemill encodes video in chunks, side by side, and joins them without a seam."""
 
+
 @cli.command()
 @click.argument("source", metavar="SRC")
-@click.option("-o", "--output", "destination", metavar="DST", required=True, help="A file (.mp4 .mov .mkv .webm), or a folder for a package.")
+@click.option(
+    "-o",
+    "--output",
+    "destination",
+    metavar="DST",
+    required=True,
+    help="A file (.mp4 .mov .mkv .webm), or a folder for a package.",
+)
 @_preset
 @_settings
 @click.option("--slots", type=click.IntRange(1, 1024), help="Encodes side by side (default: one a processor).")
 @_json
 @click.option("-v", "--verbose", is_flag=True, help="Show what the farm says.")
-def encode(source: str, destination: str, preset: str | None, assignments: tuple[str, ...], slots: int | None, as_json: bool, verbose: bool) -> None:
+def encode(
+    source: str,
+    destination: str,
+    preset: str | None,
+    assignments: tuple[str, ...],
+    slots: int | None,
+    as_json: bool,
+    verbose: bool,
+) -> None:
     """Encode SRC, a path or an http(s) URL, into DST."""
     from framemill.cli.encode import encode_command
 
     sys.exit(encode_command(source, destination, preset, parse(assignments), slots, as_json=as_json, verbose=verbose))
+
 
 @cli.command()
 @click.argument("source", metavar="SRC")
@@ -44,9 +61,18 @@ def probe(source: str, as_json: bool) -> None:
 
     probe_command(source, as_json=as_json)
 
+
 @cli.command()
 @click.argument("source", metavar="SRC")
-@click.option("-o", "--output", "destination", metavar="DST", default="output.mp4", show_default=True, help="Where the output would go.")
+@click.option(
+    "-o",
+    "--output",
+    "destination",
+    metavar="DST",
+    default="output.mp4",
+    show_default=True,
+    help="Where the output would go.",
+)
 @_preset
 @_settings
 @_json
@@ -56,6 +82,7 @@ def plan(source: str, destination: str, preset: str | None, assignments: tuple[s
 
     plan_command(source, destination, preset, parse(assignments), as_json=as_json)
 
+
 @cli.command()
 @_json
 def presets(as_json: bool) -> None:
@@ -64,14 +91,24 @@ def presets(as_json: bool) -> None:
 
     presets_command(as_json=as_json)
 
+
 @cli.command()
-@click.option("-o", "--output", "folder", metavar="DIR", default="framemill-demo", show_default=True, help="Where the clip and the results go.")
+@click.option(
+    "-o",
+    "--output",
+    "folder",
+    metavar="DIR",
+    default="framemill-demo",
+    show_default=True,
+    help="Where the clip and the results go.",
+)
 @click.option("-v", "--verbose", is_flag=True, help="Show what the farm says.")
 def demo(folder: str, verbose: bool) -> None:
     """Make a clip that counts its frames, and encode it into MP4 and HLS."""
     from framemill.cli.demo import demo_command
 
     sys.exit(demo_command(folder, verbose=verbose))
+
 
 @cli.command()
 @_json
@@ -81,6 +118,7 @@ def version(as_json: bool) -> None:
 
     version_command(as_json=as_json)
 
+
 def parse(assignments: tuple[str, ...]) -> dict[str, str]:
     """`key=value` words as a mapping. Raises `WrongUse` for a word without `=`."""
     pairs = [word.partition("=") for word in assignments]
@@ -88,6 +126,7 @@ def parse(assignments: tuple[str, ...]) -> dict[str, str]:
     if wrong is not None:
         raise WrongUse(f"--set takes KEY=VALUE, not {wrong!r}.")
     return {key.replace("-", "_"): value for key, _, value in pairs}
+
 
 def run() -> None:
     """The entry point: errors become one line and an exit code."""

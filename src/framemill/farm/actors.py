@@ -69,7 +69,9 @@ class Stitcher:
 class Coordinator:
     """Owns the jobs' lifecycle; its memory holds nothing that the store does not."""
 
-    def __init__(self, database: str, blobs: str, work: str, workers: list[Any], slots: int, stitcher: Any, log_level: str) -> None:
+    def __init__(
+        self, *, database: str, blobs: str, work: str, workers: list[Any], slots: int, stitcher: Any, log_level: str
+    ) -> None:
         _log_to(log_level)
         self._database = Database(database)
         self._blobs = LocalBlobs(Path(blobs))

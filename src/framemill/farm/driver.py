@@ -8,7 +8,7 @@ import logging
 import shutil
 import uuid
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,7 +17,7 @@ from sqlalchemy import Connection
 
 from framemill.errors import FarmError, FramemillError
 from framemill.farm.crew import Crew
-from framemill.farm.encoding import chunk_blob, facts_blob
+from framemill.farm.encoding import chunk_blob
 from framemill.farm.orders import ChunkPlace, Encoded, ExtraOrder, GroupOrder, PlanOrder, StitchOrder, WrittenFile
 from framemill.farm.report import build_report
 from framemill.farm.titles import extras_of, load_title
@@ -58,7 +58,9 @@ MOST_TRIES = 3
 class Driver:
     """One job on its way; one instance at a time drives it."""
 
-    def __init__(self, job_id: str, *, database: Database, blobs: LocalBlobs, crew: Crew, epoch: int, work: Path) -> None:
+    def __init__(
+        self, job_id: str, *, database: Database, blobs: LocalBlobs, crew: Crew, epoch: int, work: Path
+    ) -> None:
         self.job_id = job_id
         self._database = database
         self._blobs = blobs
@@ -84,7 +86,7 @@ class Driver:
         return await self._apply(event)
 
     async def _perform(self, job: Job) -> JobEvent:
-        steps = {
+        steps: dict[type, Callable[[Any], Awaitable[JobEvent]]] = {
             lifecycle.FetchInputs: self._inputs,
             lifecycle.MakePlan: self._plan,
             lifecycle.EncodeChunks: self._encode,
@@ -132,7 +134,8 @@ class Driver:
         job, _, outputs = await self._load()
         rows = await self._read(lambda conn: chunk_rows.load_chunks(conn, job.id, job.attempt))
         committed = [row for row in rows if row.state is ChunkState.COMMITTED]
-        lost = {row.key for row in committed if not (self._blobs.has(chunk_blob(row.key)) and self._blobs.has(facts_blob(row.key)))}
+        here = {row.key for row in committed if self._blobs.has(chunk_blob(row.key))}
+        lost = {row.key for row in committed} - here
         if lost:
             await self._write(lambda conn: chunk_rows.return_chunks(conn, job.id, job.attempt, lost, self._epoch))
         groups: dict[tuple[str, int, int], list[ChunkRow]] = defaultdict(list)
@@ -162,7 +165,7 @@ class Driver:
         return ChunksCommitted()
 
     async def _extra(self, job: Job, order: ExtraOrder) -> Encoded:
-        """Sound or text that ffmpeg cannot make anything of is left out, with a warning: the pictures are still good."""
+        """Sound or text that ffmpeg can make nothing of is left out, with a warning: the pictures are still good."""
         if self._blobs.has(order.key):
             return Encoded()
         result = await self._tried(order)
@@ -229,7 +232,7 @@ class Driver:
                 return Failed(Reason.CHUNK_MISMATCH, getattr(again, "message", ""))
         rows = await self._read(lambda conn: chunk_rows.load_chunks(conn, job.id, job.attempt))
         titles = {output.id: load_title(self._blobs, self._title_key(job, output)) for output in outputs}
-        report = build_report(job, inputs, outputs, titles, rows, self._written)
+        report = build_report(job, inputs=inputs, outputs=outputs, titles=titles, rows=rows, written=self._written)
         deliveries = [
             _delivery(job, output, file) for output in outputs for file in self._written[output.id].files
         ]  # fmt: skip

@@ -2,10 +2,11 @@
 
 import contextlib
 import logging
-import os
 import secrets
 import shutil
+import signal
 import tempfile
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,8 +90,8 @@ class Farm:
 @contextlib.contextmanager
 def embedded_farm(paths: Paths, slots: int, *, verbose: bool) -> Iterator[Farm]:
     """Start Ray and the actors in this process's shadow; everything is gone afterwards. Raises `FarmError`."""
-    # Unix sockets have short names, so Ray's folder does not live in the workspace.
-    temporary = tempfile.mkdtemp(prefix="fm-", dir="/tmp" if os.path.isdir("/tmp") else None)
+    # Unix sockets have short names (107 bytes), so Ray's folder lives neither in the workspace nor in a long TMPDIR.
+    temporary = tempfile.mkdtemp(prefix="fm-", dir="/tmp")
     level = "DEBUG" if verbose else "WARNING"
     try:
         with environment(_environment()):
@@ -103,6 +104,9 @@ def embedded_farm(paths: Paths, slots: int, *, verbose: bool) -> Iterator[Farm]:
 
 
 def _start_ray(temporary: str, slots: int, verbose: bool) -> None:
+    if not verbose:
+        logging.getLogger("ray").setLevel(logging.CRITICAL)
+    handler = signal.getsignal(signal.SIGTERM)
     try:
         # "local": never join whatever cluster an environment variable or a stale file names.
         ray.init(
@@ -118,6 +122,8 @@ def _start_ray(temporary: str, slots: int, verbose: bool) -> None:
         )
     except (RuntimeError, OSError, ValueError, ConnectionError) as error:
         raise FarmError(f"Ray did not start: {error}") from error
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, handler)  # Ray puts its own there, which ends the process at once
 
 
 def _assemble(paths: Paths, slots: int, level: str) -> Farm:
@@ -129,7 +135,15 @@ def _assemble(paths: Paths, slots: int, level: str) -> Farm:
     coordinator = (
         ray.remote(Coordinator)
         .options(**many)
-        .remote(paths.database, blobs, str(paths.work), [worker], slots, stitcher, level)
+        .remote(
+            database=paths.database,
+            blobs=blobs,
+            work=str(paths.work),
+            workers=[worker],
+            slots=slots,
+            stitcher=stitcher,
+            log_level=level,
+        )
     )
     return Farm(coordinator)
 

@@ -1,7 +1,9 @@
 """What a worker does with an order: one ffmpeg child, its result checked against the plan and put into the blobs."""
 
+import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 from framemill.errors import ChunkMismatch, FfmpegFailed, FramemillError
@@ -10,10 +12,10 @@ from framemill.farm.titles import load_title
 from framemill.jobs.reasons import Reason, reason_of
 from framemill.media import ffmpeg, sound
 from framemill.media.chunkfile import ChunkFacts, check_chunk
-from framemill.media.encode import expected_times, group_command, watched_frames, witnessed
+from framemill.media.encode import SEAM_FRAMES, expected_times, group_command, watched_frames, witnessed
 from framemill.media.index import parse_framehash
-from framemill.media.plan import Group
-from framemill.media.title import Title
+from framemill.media.plan import Chunk, Group
+from framemill.media.title import Film
 from framemill.storage.local import LocalBlobs
 
 
@@ -30,27 +32,22 @@ def facts_blob(key: str) -> str:
 async def encode_group(order: GroupOrder, blobs: LocalBlobs, on_frames: Callable[[int], None]) -> Encoded:
     """Encode the chunks of a group. Failures come back as values: they are results, too."""
     title = load_title(blobs, order.title_key)
-    assert title.index is not None and title.video is not None  # noqa: S101 - there is a group
-    group = title.video.groups[order.group]
-    chunks = title.video.group_chunks(group)
+    film = title.pictured
+    group = film.plan.groups[order.group]
+    chunks = film.plan.group_chunks(group)
     keys = [title.chunk_key(order.rendition, chunk) for chunk in chunks]
     drafts = [blobs.draft(chunk_blob(key)) for key in keys]
     witness = blobs.draft(f"witnesses/{keys[0]}")
-    argv = group_command(
-        title.source.path, title.index, title.video, group, title.pictures[order.rendition], title.settings, drafts, witness
-    )  # fmt: skip
+    argv = group_command(title, order.rendition, group, drafts, witness)
     started = time.monotonic()
     try:
         await ffmpeg.ffmpeg(argv, on_progress=lambda block: on_frames(int(block.get("frame", 0))))
-        facts = [
-            check_chunk(draft, expected_times(title.index, chunk), title.index.time_base)
-            for draft, chunk in zip(drafts, chunks, strict=True)
-        ]
-        seen = _witness(title, group, witness)
+        facts = await asyncio.to_thread(_checked, film, chunks, drafts)
+        seen = _witnessed(film, group, witness)
         done = []
         for chunk, key, draft, fact in zip(chunks, keys, drafts, facts, strict=True):
-            mine = {frame: digest for frame, digest in seen.items() if _next_to(frame, chunk.first, chunk.end)}
-            known = fact.model_copy(update={"seam_hashes": mine})
+            seams = (*range(chunk.first, chunk.first + SEAM_FRAMES), *range(chunk.end, chunk.end + SEAM_FRAMES))
+            known = fact.model_copy(update={"seam_hashes": {frame: seen[frame] for frame in seams if frame in seen}})
             blobs.write(facts_blob(key), known.model_dump_json().encode())
             blobs.keep(draft, chunk_blob(key))
             done.append(EncodedChunk(number=chunk.number, key=key, blob=chunk_blob(key), facts=known))
@@ -62,9 +59,11 @@ async def encode_group(order: GroupOrder, blobs: LocalBlobs, on_frames: Callable
             draft.unlink(missing_ok=True)
 
 
-def _next_to(frame: int, first: int, end: int) -> bool:
-    """Whether a watched frame lies at this chunk's beginning or behind its end."""
-    return first <= frame < first + 2 or end <= frame < end + 2
+def _checked(film: Film, chunks: Sequence[Chunk], drafts: Sequence[Path]) -> list[ChunkFacts]:
+    return [
+        check_chunk(draft, expected_times(film.index, chunk), film.index.time_base)
+        for draft, chunk in zip(drafts, chunks, strict=True)
+    ]
 
 
 def _failure(error: FramemillError, argv: list[str], seconds: float) -> Encoded:
@@ -75,19 +74,18 @@ def _failure(error: FramemillError, argv: list[str], seconds: float) -> Encoded:
     )
 
 
-def _witness(title: Title, group: Group, path: Path) -> dict[int, str]:
+def _witnessed(film: Film, group: Group, path: Path) -> dict[int, str]:
     """The hashes of the decoded frames that this group watched; raises `ChunkMismatch` where the index knows better."""
-    assert title.index is not None and title.video is not None  # noqa: S101 - as above
-    watched = watched_frames(title.index, title.video, group)
+    watched = watched_frames(film.index, film.plan, group)
     if not watched:
         return {}
     _, rows = parse_framehash(path.read_text())
-    seen = witnessed(title.index, rows)
+    seen = witnessed(film.index, rows)
     expected = [frame for frames in watched for frame in frames]
     if sorted(seen) != expected or len(rows) != len(expected):
         raise ChunkMismatch(f"The decode delivered {len(rows)} of the {len(expected)} frames that were watched.")
-    if title.index.hashes:
-        wrong = next((frame for frame in expected if title.index.hashes[frame] != seen[frame]), None)
+    if film.index.hashes:
+        wrong = next((frame for frame in expected if film.index.hashes[frame] != seen[frame]), None)
         if wrong is not None:
             raise ChunkMismatch(f"Frame {wrong} decodes to other pixels after seeking than in a whole decode.")
     return seen
@@ -95,8 +93,8 @@ def _witness(title: Title, group: Group, path: Path) -> dict[int, str]:
 
 def torn_seam(facts: list[ChunkFacts], starts: list[int]) -> int | None:
     """The first frame that two neighbouring decodes saw differently, or None; facts and first frames in order."""
-    for (before, after), start in zip(zip(facts, facts[1:], strict=False), starts[1:], strict=True):
-        for frame in (start, start + 1):
+    for (before, after), start in zip(pairwise(facts), starts[1:], strict=True):
+        for frame in range(start, start + SEAM_FRAMES):
             both = before.seam_hashes.get(frame), after.seam_hashes.get(frame)
             if None not in both and both[0] != both[1]:
                 return frame
@@ -106,17 +104,13 @@ def torn_seam(facts: list[ChunkFacts], starts: list[int]) -> int | None:
 async def encode_extra(order: ExtraOrder, blobs: LocalBlobs) -> Encoded:
     """Encode the sound, convert a text track, or copy the packets."""
     title = load_title(blobs, order.title_key)
-    source, settings = title.source, title.settings
     draft = blobs.draft(order.key)
     if order.kind == "sound":
-        assert source.first_sound is not None  # noqa: S101 - sound was planned
-        stream = source.stream(source.inspection.audio)
-        argv = sound.sound_command(source.path, source.sound_rank, stream, settings, source.first_sound.seconds, draft)
+        argv = sound.sound_command(title.source, title.settings, draft)
     elif order.kind == "text":
-        argv = sound.text_command(source.path, order.rank, settings, title.zero, draft)
+        argv = sound.text_command(title.source.path, order.rank, title.settings, title.zero, draft)
     else:
-        rank = source.sound_rank if title.sound else None
-        argv = sound.remux_command(source.path, rank, [rank for rank, _ in title.texts], settings, draft)
+        argv = sound.remux_command(title.source, title.settings, draft)
     started = time.monotonic()
     try:
         await ffmpeg.ffmpeg(argv)

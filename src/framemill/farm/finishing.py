@@ -3,8 +3,8 @@
 import asyncio
 import hashlib
 import time
-from collections.abc import Sequence
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,8 @@ from framemill.farm.titles import load_title
 from framemill.jobs.reasons import reason_of
 from framemill.media.chunkfile import ChunkFacts
 from framemill.media.encode import output_times
-from framemill.media.package import SEGMENT, SegmentRequest, Segments, Variant, master_playlist, media_playlist
+from framemill.media.package import SEGMENT, SegmentRequest
+from framemill.media.playlists import Segments, Variant, master_playlist, media_playlist
 from framemill.media.sound import MUXERS
 from framemill.media.stitch import JOIN, JoinRequest, SoundTrack, VideoTrack
 from framemill.media.title import Title
@@ -62,50 +63,47 @@ def _tracks(title: Title, blobs: LocalBlobs) -> tuple[list[VideoTrack], SoundTra
     """The encoded tracks, and what is known of them before they are joined. Raises `ChunkMismatch` at a torn seam."""
     videos = []
     proof: dict[str, Any] = {}
-    if title.video is not None and title.index is not None:
-        times = output_times(title.index, title.zero)
-        for rendition, _ in enumerate(title.pictures):
-            keys = [title.chunk_key(rendition, chunk) for chunk in title.video.chunks]
+    if title.film is not None:
+        index, chunks = title.film.index, title.film.plan.chunks
+        times = output_times(index, title.zero)
+        for rendition, _ in enumerate(title.film.pictures):
+            keys = [title.chunk_key(rendition, chunk) for chunk in chunks]
             facts = [ChunkFacts.model_validate_json(blobs.read(facts_blob(key))) for key in keys]
-            proof = _agreed(title, facts)
+            proof = _agreed(facts, [chunk.first for chunk in chunks])
             videos.append(
                 VideoTrack(
                     chunks=[str(blobs.path(chunk_blob(key))) for key in keys],
-                    time_base=title.index.time_base,
+                    time_base=index.time_base,
                     times=times,
-                    last_duration=title.index.last_duration,
+                    last_duration=index.last_duration,
                     reorder=max(fact.reorder for fact in facts),
                 )
             )
     audio = None
-    if title.source.first_sound is not None and blobs.has(f"sounds/{title.sound_key}"):
+    if title.sound and title.source.first_sound is not None and blobs.has(f"sounds/{title.sound_key}"):
         start = title.source.first_sound.seconds - title.zero
         audio = SoundTrack(path=str(blobs.path(f"sounds/{title.sound_key}")), offset=start)
     return videos, audio, proof
 
 
-def _agreed(title: Title, facts: Sequence[ChunkFacts]) -> dict[str, Any]:
-    assert title.video is not None  # noqa: S101 - there are chunks
-    torn = torn_seam(list(facts), [chunk.first for chunk in title.video.chunks])
+def _agreed(facts: list[ChunkFacts], starts: list[int]) -> dict[str, Any]:
+    """What the chunks say of each other. Raises `ChunkMismatch` when they cannot be joined."""
+    torn = torn_seam(facts, starts)
     if torn is not None:
         raise ChunkMismatch(f"Frame {torn} decodes to other pixels on the two sides of a seam.")
     sets = {fact.parameter_sets for fact in facts}
     if len(sets) > 1:
         raise ChunkMismatch(f"The chunks have {len(sets)} different parameter sets.")
-    return {
-        "seams": len(facts) - 1,
-        "seams_seen_from_both_sides": sum(
-            bool(before.seam_hashes.keys() & after.seam_hashes.keys())
-            for before, after in zip(facts, facts[1:], strict=False)
-        ),
-        "parameter_sets": sets.pop(),
-    }
+    both = [bool(before.seam_hashes.keys() & after.seam_hashes.keys()) for before, after in pairwise(facts)]
+    return {"seams": len(both), "seams_seen_from_both_sides": sum(both), "parameter_sets": sets.pop()}
 
 
 async def _file(title: Title, blobs: LocalBlobs, path: Path, clock: _Clock) -> dict[str, Any]:
     videos, audio, proof = _tracks(title, blobs)
     if not videos and audio is None:
-        raise VerificationFailed("Nothing is left to write: the sound could not be converted, and there are no pictures.")
+        raise VerificationFailed(
+            "Nothing is left to write: the sound could not be converted, and there are no pictures."
+        )
     video = videos[0] if videos else None
     texts = [
         SoundTrack(path=str(blobs.path(f"texts/{title.text_key(rank)}")), offset=Fraction(0), language=language)
@@ -135,16 +133,17 @@ async def _file(title: Title, blobs: LocalBlobs, path: Path, clock: _Clock) -> d
 
 
 def _told(title: Title, found: Proof) -> dict[str, Any]:
-    planned = len(title.index.pts) if title.index is not None else 0
+    planned = len(title.film.index.pts) if title.film is not None else 0
     return {"frames_planned": planned, **found.model_dump()}
 
 
 async def _package(title: Title, blobs: LocalBlobs, folder: Path, stem: str, clock: _Clock) -> dict[str, Any]:
     videos, audio, _ = _tracks(title, blobs)
     proof = await _file(title, blobs, folder / f"{stem}.mp4", clock)
-    starts = list(title.video.segments) if title.video is not None else []
+    starts = list(title.film.plan.segments) if title.film is not None else []
+    pictures = title.film.pictures if title.film is not None else ()
     variants = []
-    for video, picture in zip(videos, title.pictures, strict=True):
+    for video, picture in zip(videos, pictures, strict=True):
         segments = await _segmented(folder / picture.name, SegmentRequest(folder="", video=video, starts=starts))
         variants.append(Variant(folder=picture.name, segments=segments, width=picture.width, height=picture.height))
     spoken: Variant | None = None
@@ -154,9 +153,9 @@ async def _package(title: Title, blobs: LocalBlobs, folder: Path, stem: str, clo
             cuts = [videos[0].times[start] * videos[0].time_base for start in starts[1:]]
             request = SegmentRequest(folder="", audio=audio, cuts=cuts)
         spoken = Variant(folder="audio", segments=await _segmented(folder / "audio", request))
-    (folder / "master.m3u8").write_text(master_playlist(variants, spoken))
+    await asyncio.to_thread((folder / "master.m3u8").write_text, master_playlist(variants, spoken))
     clock.lap("package")
-    for video, picture in zip(videos, title.pictures, strict=True):
+    for video, picture in zip(videos, pictures, strict=True):
         playlist = str(folder / picture.name / "playlist.m3u8")
         await VERIFY(VerifyRequest(path=playlist, video=video, segment_starts=starts), timeout=_CHILD_SECONDS)
     if audio is not None:
@@ -166,14 +165,14 @@ async def _package(title: Title, blobs: LocalBlobs, folder: Path, stem: str, clo
 
 
 async def _segmented(folder: Path, request: SegmentRequest) -> Segments:
-    folder.mkdir()
+    await asyncio.to_thread(folder.mkdir)
     segments = await SEGMENT(request.model_copy(update={"folder": str(folder)}), timeout=_CHILD_SECONDS)
-    (folder / "playlist.m3u8").write_text(media_playlist(segments))
+    await asyncio.to_thread((folder / "playlist.m3u8").write_text, media_playlist(segments))
     return segments
 
 
 async def _moved(title: Title, blobs: LocalBlobs, path: Path, clock: _Clock) -> dict[str, Any]:
-    path.hardlink_to(blobs.path(f"remuxes/{title.remux_key}"))
+    await asyncio.to_thread(path.hardlink_to, blobs.path(f"remuxes/{title.remux_key}"))
     clock.lap("stitch")
     found = await VERIFY(VerifyRequest(path=str(path)), timeout=_CHILD_SECONDS)
     clock.lap("verify")

@@ -2,6 +2,8 @@
 
 from typing import Literal
 
+from pydantic import Field
+
 from framemill.jobs.reasons import Reason
 from framemill.jobs.settings import OutputSettings, RunSettings
 from framemill.media.chunkfile import ChunkFacts
@@ -102,8 +104,8 @@ class Stitched(Frozen):
     """A verified output, or why there is none."""
 
     files: tuple[WrittenFile, ...] = ()
-    proof: dict[str, object] = {}
-    seconds: dict[str, float] = {}
+    proof: dict[str, object] = Field(default_factory=dict)
+    seconds: dict[str, float] = Field(default_factory=dict)
     """By stage: stitch, package, verify."""
     reason: Reason | None = None
     message: str = ""

@@ -1,6 +1,6 @@
 """The job's report: what was asked for, what the source is, how it was cut, what came out, and the proof."""
 
-import shlex
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ REPORT_VERSION = 1
 
 def build_report(
     job: Job,
+    *,
     inputs: Sequence[Input],
     outputs: Sequence[Output],
     titles: Mapping[str, Title],
@@ -54,77 +55,75 @@ def source_facts(uri: str, title: Title) -> dict[str, Any]:
 def plan_facts(title: Title, rows: Sequence[ChunkRow] = ()) -> dict[str, Any]:
     """How an output is cut, and why there."""
     facts: dict[str, Any] = {"zero_seconds": float(title.zero), "settings": title.settings.model_dump(mode="json")}
-    if title.index is not None:
-        facts["index"] = {
-            "frames": len(title.index.pts),
-            "time_base": str(title.index.time_base),
-            "source": title.index.source,
-            "why": title.index.why,
-            "seek_points": len(title.index.seek_points),
-            "complaints": list(title.index.complaints),
-        }
-    facts["chunks"] = []
-    if title.video is None or title.index is None:
-        return facts
-    facts["trim_by"] = title.video.trim_by
-    facts["segments"] = list(title.video.segments)
-    facts["renditions"] = [picture.model_dump() for picture in title.pictures]
-    facts["groups"] = [
-        {
-            "number": group.number,
-            "chunks": [group.first_chunk, group.end_chunk],
-            "seek_seconds": None if group.seek is None else float(group.seek * title.index.time_base),
-            "frames_decoded": group.decoded,
-        }
-        for group in title.video.groups
-    ]
-    group_of = {n: g.number for g in title.video.groups for n in range(g.first_chunk, g.end_chunk)}
+    if title.film is None:
+        return facts | {"chunks": []}
+    index, plan = title.film.index, title.film.plan
     seconds = {row.number: row.seconds for row in rows if row.rendition == 0}
-    facts["chunks"] = [
-        {
-            "number": chunk.number,
-            "first": chunk.first,
-            "end": chunk.end,
-            "start_seconds": float(title.index.seconds(chunk.first) - title.zero),
-            "why": chunk.why,
-            "group": group_of[chunk.number],
-            "encode_seconds": seconds.get(chunk.number),
-        }
-        for chunk in title.video.chunks
-    ]
-    return facts
+    return facts | {
+        "index": {
+            "frames": len(index.pts),
+            "time_base": str(index.time_base),
+            "source": index.source,
+            "why": index.why,
+            "seek_points": len(index.seek_points),
+            "complaints": list(index.complaints),
+        },
+        "trim_by": plan.trim_by,
+        "segments": list(plan.segments),
+        "renditions": [picture.model_dump() for picture in title.film.pictures],
+        "groups": [
+            {
+                "number": group.number,
+                "chunks": [group.first_chunk, group.end_chunk],
+                "seek_seconds": None if group.seek is None else float(group.seek * index.time_base),
+                "frames_decoded": group.decoded,
+            }
+            for group in plan.groups
+        ],
+        "chunks": [
+            {
+                "number": chunk.number,
+                "first": chunk.first,
+                "end": chunk.end,
+                "start_seconds": float(index.seconds(chunk.first) - title.zero),
+                "why": chunk.why,
+                "group": group.number,
+                "encode_seconds": seconds.get(chunk.number),
+            }
+            for group in plan.groups
+            for chunk in plan.group_chunks(group)
+        ],
+    }
 
 
 def with_commands(title: Title, facts: dict[str, Any]) -> dict[str, Any]:
     """The plan's facts with the full command of each chunk's process, for every rendition."""
-    if title.video is None or title.index is None:
+    if title.film is None:
         return facts
     commands: dict[int, list[str]] = {}
-    for group in title.video.groups:
-        numbers = range(group.first_chunk, group.end_chunk)
-        for picture in title.pictures:
+    for group in title.film.plan.groups:
+        witness = Path(f"group-{group.number:05d}.framehash")
+        for rendition, picture in enumerate(title.film.pictures):
+            numbers = range(group.first_chunk, group.end_chunk)
             outputs = [Path(f"{picture.name}-{number:05d}.mp4") for number in numbers]
-            argv = group_command(
-                title.source.path, title.index, title.video, group, picture, title.settings, outputs,
-                Path(f"group-{group.number:05d}.framehash"),
-            )  # fmt: skip
-            commands.setdefault(group.number, []).append(shlex.join([ffmpeg.binary(), *argv]))
-    chunks = [{**chunk, "commands": commands[chunk["group"]]} for chunk in facts["chunks"]]
-    return {**facts, "chunks": chunks}
+            argv = group_command(title, rendition, group, outputs, witness)
+            commands.setdefault(group.number, []).append(ffmpeg.quoted([ffmpeg.binary(), *argv]))
+    return {**facts, "chunks": [{**chunk, "commands": commands[chunk["group"]]} for chunk in facts["chunks"]]}
 
 
 def _output(output: Output, title: Title, rows: Sequence[ChunkRow], written: Stitched) -> dict[str, Any]:
-    sizes: dict[int, int] = {}
+    sizes: Counter[int] = Counter()
     for row in rows:
         if row.output_id == output.id:
-            sizes[row.rendition] = sizes.get(row.rendition, 0) + (row.size or 0)
+            sizes[row.rendition] += row.size or 0
+    pictures = title.film.pictures if title.film is not None else ()
     return {
         "name": output.name,
         "path": output.target,
         "preset": output.preset,
         "files": [file.model_dump() for file in written.files],
         "renditions": [
-            {**picture.model_dump(), "video_bytes": sizes.get(number)} for number, picture in enumerate(title.pictures)
+            {**picture.model_dump(), "video_bytes": sizes[number]} for number, picture in enumerate(pictures)
         ],
         "proof": dict(written.proof),
         "seconds": {stage: round(seconds, 3) for stage, seconds in written.seconds.items()},

@@ -4,14 +4,15 @@ import functools
 
 from framemill.farm.orders import ChunkPlace, ExtraOrder, Planned, PlanOrder
 from framemill.media import ffmpeg
-from framemill.media.title import Source, Title, index_source, plan_title, read_source
+from framemill.media.source import Source, index_source, read_source
+from framemill.media.title import Title, plan_title
 from framemill.storage.local import LocalBlobs
 
 
 async def ingest(path: str, blobs: LocalBlobs) -> tuple[str, Source]:
     """Read a local source and keep what was found; returns the blob's key and the source."""
     source = await read_source(path)
-    key = f"sources/{source.inspection.sha256}.json"
+    key = f"sources/{source.sha256}.json"
     blobs.write(key, source.model_dump_json().encode())
     return key, source
 
@@ -37,7 +38,7 @@ def _load(path: object) -> Title:
 
 
 def _places(title: Title) -> list[ChunkPlace]:
-    if title.video is None:
+    if title.film is None:
         return []
     return [
         ChunkPlace(
@@ -48,14 +49,14 @@ def _places(title: Title) -> list[ChunkPlace]:
             first=chunk.first,
             end=chunk.end,
         )
-        for rendition in range(len(title.pictures))
-        for group in title.video.groups
-        for chunk in title.video.group_chunks(group)
+        for rendition in range(len(title.film.pictures))
+        for group in title.film.plan.groups
+        for chunk in title.film.plan.group_chunks(group)
     ]
 
 
 def extras_of(blobs: LocalBlobs, title_key: str) -> list[ExtraOrder]:
-    """What is encoded whole beside the pictures of that plan: sound and texts; or all of it, when packets are copied."""
+    """What is encoded whole beside that plan's pictures: sound and texts; or all, when packets are copied."""
     title = load_title(blobs, title_key)
     if title.settings.video_codec == "copy":
         return [ExtraOrder(title_key=title_key, kind="remux", key=f"remuxes/{title.remux_key}")]

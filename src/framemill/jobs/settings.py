@@ -72,13 +72,17 @@ class OutputSettings(Value):
     def _fits_together(self) -> Self:
         if self.crf is not None and self.qp is not None:
             raise ValueError("crf and qp exclude each other")
+        if self.qp is not None and self.video_codec not in {"h264", "h265"}:
+            raise ValueError(f"qp is for h264 and h265; set crf for {self.video_codec}")
         if self.container == "webm" and self.video_codec not in {"vp9", "av1", "copy", "none"}:
             raise ValueError("webm takes vp9 or av1 pictures (set video_codec)")
         if self.container == "webm" and self.audio_codec not in {"opus", "copy", "none"}:
             raise ValueError("webm takes opus sound (set audio_codec)")
         if self.video_codec == "none" and self.audio_codec == "none":
             raise ValueError("nothing is left of the source: video_codec and audio_codec are both none")
-        if self.container == "package" and (self.video_codec in {"vp9", "copy"} or self.audio_codec not in {"aac", "none"}):
+        if self.container == "package" and (
+            self.video_codec in {"vp9", "copy"} or self.audio_codec not in {"aac", "none"}
+        ):
             raise ValueError("a package takes h264, h265 or av1 pictures and aac sound")
         if self.container == "mov" and (self.video_codec in {"vp9", "av1"} or self.audio_codec in {"opus", "flac"}):
             raise ValueError("mov takes h264 or h265 pictures and aac or alac sound")

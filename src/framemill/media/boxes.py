@@ -10,6 +10,8 @@ from fractions import Fraction
 from pathlib import Path
 from typing import BinaryIO
 
+from framemill.errors import VerificationFailed
+
 _CONTAINERS = {"trak", "mdia", "minf", "stbl", "edts", "traf"}
 _LARGEST_MOOV = 1 << 30
 
@@ -42,11 +44,49 @@ def track_starts(path: Path) -> list[TrackStart]:
     found = []
     for kind, start, end in top_boxes(moov):
         body = moov[start + 8 : end]
-        if kind == "mvhd":  # 8.2.2
-            movie_scale = struct.unpack_from(">I", body, 20 if body[0] == 1 else 12)[0]
+        if kind == "mvhd":
+            movie_scale = _scale(body)
         if kind == "trak":
-            found.append(_track_start(dict(_leaves(body)), movie_scale))
+            found.append(_track_start(_first_leaves(body), movie_scale))
     return found
+
+
+def skip_priming(path: Path, track: int, ticks: int) -> None:
+    """Make the second edit of a track (by its place in `moov`) begin `ticks` of its time scale later, in place.
+
+    libav's muxer writes an empty edit for a track that starts late, and then forgets that an encoder's first samples
+    are priming. Raises `VerificationFailed` where the edit list is not the one it writes.
+    """
+    with path.open("r+b") as file:
+        moov = bytearray(_read_top(file, "moov"))
+        place = file.tell() - len(moov)
+        traks = [(start, end) for kind, start, end in top_boxes(bytes(moov)) if kind == "trak"]
+        start, end = traks[track]
+        at = bytes(moov).find(b"elst", start, end) + 4
+        wide = moov[at] == 1
+        layout = ">Qq" if wide else ">Ii"
+        entry = at + 8 + struct.calcsize(layout + "hh")
+        duration, media_time = struct.unpack_from(layout, moov, entry)
+        if struct.unpack_from(">I", moov, at + 4)[0] != _EMPTY_THEN_MEDIA or media_time != 0:
+            raise VerificationFailed(f"Track {track} of {path.name} has an edit list that nobody here wrote.")
+        movie_scale, scale = _scales(bytes(moov), bytes(moov[start + 8 : end]))
+        struct.pack_into(layout, moov, entry, duration - round(Fraction(ticks * movie_scale, scale)), ticks)
+        file.seek(place)
+        file.write(moov)
+
+
+_EMPTY_THEN_MEDIA = 2
+
+
+def _scales(moov: bytes, trak: bytes) -> tuple[int, int]:
+    """The movie's and the track's time scales."""
+    movie = next(moov[start + 8 : end] for kind, start, end in top_boxes(moov) if kind == "mvhd")
+    return _scale(movie), _scale(_first_leaves(trak)["mdhd"])
+
+
+def _scale(header: bytes) -> int:
+    """Of an `mvhd` (8.2.2) or `mdhd` (8.4.2) box."""
+    return int(struct.unpack_from(">I", header, 20 if header[0] == 1 else 12)[0])
 
 
 def _read_top(file: BinaryIO, wanted: str) -> bytes:
@@ -62,6 +102,11 @@ def _read_top(file: BinaryIO, wanted: str) -> bytes:
     return b""
 
 
+def _first_leaves(data: bytes) -> dict[str, bytes]:
+    """The first leaf box of each type; QuickTime's `minf` holds a second `hdlr`."""
+    return dict(reversed(list(_leaves(data))))
+
+
 def _leaves(data: bytes) -> Iterator[tuple[str, bytes]]:
     for kind, start, end in top_boxes(data):
         if kind in _CONTAINERS:
@@ -71,11 +116,10 @@ def _leaves(data: bytes) -> Iterator[tuple[str, bytes]]:
 
 
 def _track_start(boxes: dict[str, bytes], movie_scale: int) -> TrackStart:
-    mdhd = boxes["mdhd"]  # 8.4.2
-    scale = struct.unpack_from(">I", mdhd, 20 if mdhd[0] == 1 else 12)[0]
+    scale = _scale(boxes["mdhd"])
     handler = boxes["hdlr"][8:12].decode("latin-1")  # 8.4.3
     ctts = boxes.get("ctts", b"")  # 8.6.1.3
-    composition = struct.unpack_from(">i", ctts, 12)[0] if len(ctts) >= 16 else 0
+    composition = struct.unpack_from(">i", ctts, 12)[0] if ctts else 0
     empty, media_time = Fraction(0), 0
     for duration, time in _edits(boxes.get("elst", b"")):
         if time >= 0:
@@ -87,7 +131,7 @@ def _track_start(boxes: dict[str, bytes], movie_scale: int) -> TrackStart:
 
 def _edits(elst: bytes) -> Iterator[tuple[int, int]]:
     """(duration in the movie's scale, media time; -1: nothing is shown) of each edit (8.6.6)."""
-    if len(elst) < 8:
+    if not elst:
         return
     layout = ">Qqhh" if elst[0] == 1 else ">Iihh"
     for number in range(struct.unpack_from(">I", elst, 4)[0]):

@@ -62,7 +62,9 @@ def check_chunk(path: Path, expected: Sequence[int], time_base: Fraction) -> Chu
     shown = sorted(times)
     for rank, (pts, planned) in enumerate(zip(shown, expected, strict=True)):
         if (pts - shown[0]) * own_base != (planned - expected[0]) * time_base:
-            raise ChunkMismatch(f"Frame {rank} of the chunk is {float((pts - shown[0]) * own_base):.6f} s after the first.")
+            raise ChunkMismatch(
+                f"Frame {rank} of the chunk is {float((pts - shown[0]) * own_base):.6f} s after the first."
+            )
     return ChunkFacts(
         frames=len(packets),
         size=path.stat().st_size,

@@ -11,46 +11,38 @@ from typing import Any
 
 import ffmpeg
 
-from framemill.jobs.settings import OutputSettings
 from framemill.media.index import FrameIndex, HashedFrame
 from framemill.media.ladder import Picture
 from framemill.media.options import SWS_FLAGS, video_encoder
 from framemill.media.plan import Chunk, Group, VideoPlan, presentation_times
+from framemill.media.title import Title
 
 #: Frames compared at each seam between two decodes.
 SEAM_FRAMES = 2
 
+# Nothing of this build or of the source's tags in the file.
+_BARE = {"fflags": "+bitexact", "map_metadata": "-1"}
 # Frames pass as they are: none dropped, none doubled, each with its own time.
 _AS_THEY_ARE = {"fps_mode": "passthrough", "enc_time_base": "filter"}
 
 
-def group_command(
-    source: str,
-    index: FrameIndex,
-    plan: VideoPlan,
-    group: Group,
-    picture: Picture,
-    settings: OutputSettings,
-    outputs: Sequence[Path],
-    witness: Path,
-) -> list[str]:
+def group_command(title: Title, rendition: int, group: Group, outputs: Sequence[Path], witness: Path) -> list[str]:
     """Arguments for ffmpeg that encode the group's chunks into `outputs` (one each) and the witness hashes."""
+    film = title.pictured
+    index, plan, picture = film.index, film.plan, film.pictures[rendition]
     chunks = plan.group_chunks(group)
     watched = watched_frames(index, plan, group)
     # Counting filters would count anew if the graph were rebuilt where the source changes its size; `scale` follows it.
     steady = {} if plan.trim_by == "pts" else {"reinit_filter": "0"}
-    decoded = ffmpeg.input(source, copyts=None, threads="1", **steady, **_seek(index, group))["V:0"]
+    decoded = ffmpeg.input(title.source.path, copyts=None, threads="1", **steady, **_seek(index, group))["V:0"]
     pads = decoded.filter_multi_output("split", len(chunks) + bool(watched))
     streams = []
     for pad, (chunk, path) in enumerate(zip(chunks, outputs, strict=True)):
         trimmed = _trim(pads.stream(pad), index, plan, chunk)
         # From 0, since MP4 holds no negative times. Encoders refuse times that repeat; the join stamps the true ones.
         timed = trimmed.filter("setpts", f"PTS-({index.pts[chunk.first]})" if index.increasing else "N")
-        pictures = _draw(timed, picture)
-        options = video_encoder(settings, picture.pix_fmt, picture.crf, chunk.idrs, grid=bool(plan.segments))
-        streams.append(
-            ffmpeg.output(pictures, str(path), f="mp4", fflags="+bitexact", map_metadata="-1", **_AS_THEY_ARE, **options)
-        )
+        options = video_encoder(title.settings, picture.pix_fmt, picture.crf, chunk.idrs, grid=bool(plan.segments))
+        streams.append(ffmpeg.output(_draw(timed, picture), str(path), f="mp4", **_BARE, **_AS_THEY_ARE, **options))
     if watched:
         hashed = _select(pads.stream(len(chunks)), index, watched)
         streams.append(ffmpeg.output(hashed, str(witness), f="framehash", hash="murmur3", **_AS_THEY_ARE))

@@ -20,7 +20,6 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import imageio_ffmpeg
 
@@ -67,7 +66,9 @@ async def _build_id(path: str) -> str:
         finished = await run([path, "-version"])
         first, *rest = finished.stdout.decode(errors="replace").splitlines() or ["?"]
         configuration = hashlib.sha256("\n".join(rest).encode()).hexdigest()[:12]
-        _known_builds[path] = f"{first.removeprefix('ffmpeg version ').split(' ')[0]}-{configuration}-{platform.machine()}"
+        _known_builds[path] = (
+            f"{first.removeprefix('ffmpeg version ').split(' ')[0]}-{configuration}-{platform.machine()}"
+        )
     return _known_builds[path]
 
 

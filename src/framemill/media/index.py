@@ -18,7 +18,9 @@ from framemill.media.inspect import Inspection, Packets
 
 # One packet, one frame, and a keyframe to start from: seen on every catalogue clip of these codecs that has no other
 # flaw. Field-coded H.264 and HEVC are found out by the frames that a chunk delivers.
-PROVEN_CODECS = frozenset({"h264", "hevc", "av1", "vp8", "vp9", "mpeg2video", "mpeg4", "mjpeg", "prores", "dnxhd", "ffv1"})
+PROVEN_CODECS = frozenset(
+    {"h264", "hevc", "av1", "vp8", "vp9", "mpeg2video", "mpeg4", "mjpeg", "prores", "dnxhd", "ffv1"}
+)
 PROVEN_FORMATS = frozenset({"mov", "mp4", "matroska", "webm", "mpegts"})
 
 
@@ -151,7 +153,11 @@ def _usual_gap(times: Sequence[int], time_base: Fraction) -> int:
 
 def _leads(packets: Packets) -> bool:
     """Pictures shown before the first keyframe: their references are missing, and decoders differ on them."""
-    return bool(packets.pts) and packets.pts[0] is not None and min(p for p in packets.pts if p is not None) < packets.pts[0]
+    return (
+        bool(packets.pts)
+        and packets.pts[0] is not None
+        and min(p for p in packets.pts if p is not None) < packets.pts[0]
+    )
 
 
 async def first_frame(source: str, stream: str) -> FirstFrame | None:

@@ -157,19 +157,23 @@ _FIRST_PICTURE_PACKETS = 300  # a decoder that was silent for so long will not t
 def _nal_length_size(codec: str, stream: Any) -> int:
     """Bytes of a NAL unit's length in avcC/hvcC samples; 0 for Annex B start codes (ISO/IEC 14496-15)."""
     extradata = stream.codec_context.extradata or b""
-    if codec == "h264" and len(extradata) > 6 and extradata[0] == 1:
-        return (extradata[4] & 3) + 1
-    if codec == "hevc" and len(extradata) > 22 and extradata[0] == 1:
-        return (extradata[21] & 3) + 1
-    return 0
+    at = _LENGTH_SIZE_AT.get(codec)
+    if at is None or len(extradata) <= at or extradata[0] != 1:
+        return 0
+    return (extradata[at] & 3) + 1
+
+
+_LENGTH_SIZE_AT = {"h264": 4, "hevc": 21}
+_H264_IDR_SLICE = 5
+_HEVC_BLA_AND_IDR = range(16, 21)
 
 
 def _is_clean(codec: str, data: bytes, length: int) -> bool:
     """Whether decoding from this keyframe on needs nothing before it."""
     if codec == "h264":
-        return any(unit & 0x1F == 5 for unit in _nal_headers(data, length))  # 5: IDR slice
+        return any(header & 0x1F == _H264_IDR_SLICE for header in _nal_headers(data, length))
     if codec == "hevc":
-        return any(16 <= (unit >> 1) & 0x3F <= 20 for unit in _nal_headers(data, length))  # BLA_*, IDR_*
+        return any((header >> 1) & 0x3F in _HEVC_BLA_AND_IDR for header in _nal_headers(data, length))
     return True
 
 

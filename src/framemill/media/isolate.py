@@ -11,6 +11,7 @@ from typing import Generic, TypeVar
 
 from pydantic import BaseModel, TypeAdapter
 
+from framemill import errors
 from framemill.errors import ChildFailed, FramemillError
 from framemill.media import ffmpeg
 
@@ -51,8 +52,6 @@ class _Failure(BaseModel):
     message: str
 
     def error(self) -> FramemillError:
-        from framemill import errors
-
         kind = getattr(errors, self.kind, ChildFailed)
         if not (isinstance(kind, type) and issubclass(kind, FramemillError)):
             kind = ChildFailed

@@ -83,7 +83,12 @@ def lossless_pix_fmt(source: str) -> str:
         return source
     if source in _NEAREST:
         return _NEAREST[source]
-    for family, deep in (("420", "yuv420p10le"), ("422", "yuv422p10le"), ("444", "yuv444p10le"), ("440", "yuv444p10le")):
+    for family, deep in (
+        ("420", "yuv420p10le"),
+        ("422", "yuv422p10le"),
+        ("444", "yuv444p10le"),
+        ("440", "yuv444p10le"),
+    ):
         if family in source:
             return deep
     if source.startswith(("gbr", "rgb", "bgr")):
@@ -107,7 +112,9 @@ def pix_fmt(settings: OutputSettings, source: str, *, odd_size: bool = False) ->
     return settings.pix_fmt
 
 
-def video_encoder(settings: OutputSettings, pixels: str, crf: float | None, idrs: Sequence[int], *, grid: bool) -> Options:
+def video_encoder(
+    settings: OutputSettings, pixels: str, crf: float | None, idrs: Sequence[int], *, grid: bool
+) -> Options:
     """ffmpeg's output options for one chunk. `idrs`: its frames that must be IDR; `grid`: only those may be.
 
     Without a grid, scene cuts and the keyframe interval stay the encoder's own; GOPs are closed either way, since a
@@ -142,7 +149,8 @@ def _x265(_: str, grid: bool) -> Options:
 
 def _svtav1(_: str, grid: bool) -> Options:
     # lp=1: one thread, and the same bytes whatever the number of cores.
-    return {"svtav1-params": "lp=1:scd=0"} | ({"g": _NEVER} if grid else {})
+    options: Options = {"svtav1-params": "lp=1:scd=0"}
+    return options | ({"g": _NEVER} if grid else {})
 
 
 def _vp9(_: str, grid: bool) -> Options:

@@ -183,7 +183,7 @@ def decode_groups(index: FrameIndex, chunks: Sequence[Chunk], frame_bytes: int) 
         end, memory = at, 0
         while end < len(chunks):
             memory += ENCODER_BYTES + min(chunks[end].frames, LOOKAHEAD_FRAMES) * frame_bytes
-            if end > at and memory > GROUP_BYTES:
+            if end > at and (memory > GROUP_BYTES or _needs_no_preroll(index, chunks[end])):
                 break
             end += 1
             needed = chunks[end - 1].end - chunks[at].first
@@ -203,8 +203,13 @@ def decode_groups(index: FrameIndex, chunks: Sequence[Chunk], frame_bytes: int) 
     return tuple(groups)
 
 
+def _needs_no_preroll(index: FrameIndex, chunk: Chunk) -> bool:
+    point = seek_point(index.seek_points, chunk.first)
+    return point is not None and point.frame == chunk.first
+
+
 def seek_point(points: Sequence[SeekPoint], frame: int) -> SeekPoint | None:
-    """Where to start decoding for a frame: the keyframe at or before it, or the one before that when it is not clean."""
+    """Where to start decoding for a frame: the keyframe at or before it, or one earlier when that is not clean."""
     at = bisect.bisect_right([point.frame for point in points], frame) - 1
     if at < 0:
         return None

@@ -1,7 +1,7 @@
 """Sound and text tracks, encoded once and whole, beside the pictures.
 
-The sound travels to the join as MP4, which keeps the encoder's priming (other containers lose it); Opus for Matroska
-and WebM travels as WebM, which also keeps where the last packet ends.
+The sound travels to the join in the family of its last container: each says in its own way how much of the first
+packet is the encoder's priming, and only MP4 and Matroska keep it.
 """
 
 from fractions import Fraction
@@ -12,6 +12,7 @@ import ffmpeg
 
 from framemill.jobs.settings import OutputSettings
 from framemill.media.options import AUDIO_CPU_FLAGS, Options, audio_encoder, channel_layout
+from framemill.media.source import Source
 
 _TEXT_CODECS = frozenset({"subrip", "srt", "ass", "ssa", "mov_text", "webvtt", "text"})
 #: What a text track becomes in each container.
@@ -29,28 +30,22 @@ _BARE = {"fflags": "+bitexact", "map_metadata": "-1", "map_chapters": "-1"}
 
 def carrier(settings: OutputSettings) -> str:
     """The container that the encoded sound travels in."""
-    if settings.audio_codec == "copy" and settings.container in {"webm", "mkv"}:
-        return "matroska"
-    return "webm" if settings.audio_codec == "opus" and settings.container in {"webm", "mkv"} else "mp4"
+    return "matroska" if settings.container in {"mkv", "webm"} else "mp4"
 
 
-def sound_command(
-    source: str, rank: int, stream: dict[str, Any], settings: OutputSettings, start: Fraction, path: Path
-) -> list[str]:
-    """Arguments for ffmpeg that encode (or copy) audio stream number `rank` whole; the result begins at 0.
-
-    `start`: where the stream starts in the source, in seconds.
-    """
-    sound = ffmpeg.input(source, copyts=None, threads="1")[f"a:{rank}"]
+def sound_command(source: Source, settings: OutputSettings, path: Path) -> list[str]:
+    """Arguments for ffmpeg that encode (or copy) the chosen audio stream whole; the result begins at 0."""
+    sound = ffmpeg.input(source.path, copyts=None, threads="1")[f"a:{source.sound_rank}"]
     if settings.audio_codec == "copy":
+        start = source.first_sound.seconds if source.first_sound else 0
         options: Options = {"c:a": "copy", "output_ts_offset": f"{-float(start):.6f}"}
     else:
-        channels = int(stream.get("channels", 0))
+        channels = int(source.sound.get("channels", 0))
         sound = sound.filter("asetpts", "PTS-STARTPTS")
         layout = channel_layout(settings, channels)
         if layout is not None:
             sound = sound.filter("aformat", channel_layouts=layout)
-        options = audio_encoder(settings, int(stream.get("sample_rate", 0)), channels)
+        options = audio_encoder(settings, int(source.sound.get("sample_rate", 0)), channels)
     output = ffmpeg.output(sound, str(path), f=carrier(settings), **_BARE, **options)
     argv: list[str] = output.global_args(*_QUIET, *AUDIO_CPU_FLAGS).overwrite_output().get_args()
     return argv
@@ -78,15 +73,24 @@ def text_command(source: str, rank: int, settings: OutputSettings, zero: Fractio
     return argv
 
 
-def remux_command(source: str, rank: int | None, texts: list[int], settings: OutputSettings, path: Path) -> list[str]:
-    """Arguments for ffmpeg that copy the source's own packets into the output's container; `rank`: audio stream."""
+def remux_command(source: Source, settings: OutputSettings, path: Path) -> list[str]:
+    """Arguments for ffmpeg that copy the source's own pictures, and sound where asked, into the output's container."""
     container = settings.container
-    read = ffmpeg.input(source)
-    streams = [read["V:0"]] + ([read[f"a:{rank}"]] if rank is not None else []) + [read[f"s:{text}"] for text in texts]
+    read = ffmpeg.input(source.path)
+    texts = [rank for rank, _ in text_tracks(source.inspection.facts, settings)]
+    # Pictures before the first keyframe are the source's, too.
     options: Options = {"c:v": "copy", "copyinkf": None, "fflags": "+bitexact", "f": MUXERS[container]}
-    if rank is not None:
-        options |= {"c:a": "copy"} if settings.audio_codec == "copy" else audio_encoder(settings, 0, 0)
+    streams = [read["V:0"]] if source.first_picture is not None else []
+    if source.first_sound is not None and settings.audio_codec != "none":
+        streams.append(read[f"a:{source.sound_rank}"])
+        sound = source.sound
+        options |= (
+            {"c:a": "copy"}
+            if settings.audio_codec == "copy"
+            else audio_encoder(settings, int(sound.get("sample_rate", 0)), int(sound.get("channels", 0)))
+        )
     if texts:
+        streams += [read[f"s:{rank}"] for rank in texts]
         options["c:s"] = _TEXT_IN[container]
     if container in {"mp4", "mov"}:
         options["movflags"] = "+faststart"

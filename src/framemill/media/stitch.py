@@ -6,14 +6,17 @@ valid for uneven times, always increasing, and never later than the pts.
 """
 
 import heapq
+import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import av
 from pydantic import BaseModel
 
+from framemill.media.boxes import skip_priming
 from framemill.media.chunkfile import packets_of, ranks
 from framemill.media.isolate import Task
 
@@ -68,6 +71,7 @@ def decode_times(times: list[int], depth: int) -> Iterator[int]:
 
 def join(request: JoinRequest) -> Joined:
     """Write the file. The sources are files of this farm's own making."""
+    primed: dict[int, int] = {}
     with av.open(request.path, "w", format=request.format, options=_muxer_options(request)) as output:
         for key, value in request.metadata.items():
             output.metadata[key] = value
@@ -75,12 +79,15 @@ def join(request: JoinRequest) -> Joined:
         if request.video is not None:
             tracks.append(_video(output, request.video))
         sounds = [request.audio] if request.audio is not None else []
-        tracks += [_copied(output, track) for track in (*sounds, *request.texts)]
+        edits = request.format in {"mp4", "mov"}
+        tracks += [_copied(output, track, primed if edits else None) for track in (*sounds, *request.texts)]
         counts = dict.fromkeys(range(len(output.streams)), 0)
         # Interleaved by decode time, as players read them; the stream's index settles ties.
         for _, index, packet in heapq.merge(*tracks, key=lambda item: item[:2]):
             counts[index] += 1
             output.mux_one(packet)
+    for index, ticks in primed.items():
+        skip_priming(Path(request.path), index, ticks)
     return Joined(
         frames=counts.get(0, 0) if request.video is not None else 0,
         audio_packets=counts.get(1 if request.video is not None else 0, 0) if request.audio is not None else 0,
@@ -132,23 +139,35 @@ def stamped(track: VideoTrack) -> Iterator[Any]:
         first += len(packets)
 
 
-def _copied(output: Any, track: SoundTrack) -> Iterator[tuple[Fraction, int, Any]]:
-    source = av.open(track.path, metadata_errors="replace")
+def _copied(output: Any, track: SoundTrack, primed: dict[int, int] | None) -> Iterator[tuple[Fraction, int, Any]]:
+    """The packets of a track that was encoded whole, moved to where it starts.
+
+    A track that starts late and has priming is put into `primed` (stream index → ticks): its packets are stamped so
+    that the priming begins at the offset, and the edit list has to skip it.
+    """
+    source: Any = av.open(track.path, metadata_errors="replace")
     template = source.streams[0]
     stream = output.add_stream_from_template(template, opaque=True)
     stream.time_base = template.time_base
     if track.language:
         stream.metadata["language"] = track.language
-    return _shifted(source, template, stream, round(track.offset / template.time_base))
+    packets = (packet for packet in source.demux(template) if packet.size)
+    head = list(itertools.islice(packets, 1))
+    offset = round(track.offset / template.time_base)
+    early = max((-packet.pts for packet in head), default=0)
+    if primed is not None and offset > 0 and early > 0:
+        primed[stream.index] = early
+        offset += early
+    return _shifted(source, itertools.chain(head, packets), stream, template.time_base, offset)
 
 
-def _shifted(source: Any, template: Any, stream: Any, offset: int) -> Iterator[tuple[Fraction, int, Any]]:
+def _shifted(
+    source: Any, packets: Iterable[Any], stream: Any, base: Fraction, offset: int
+) -> Iterator[tuple[Fraction, int, Any]]:
     with source:
-        for packet in source.demux(template):
-            if not packet.size:
-                continue
+        for packet in packets:
             packet.stream = stream
-            packet.time_base = template.time_base
+            packet.time_base = base
             packet.pts += offset
             packet.dts = packet.pts if packet.dts is None else packet.dts + offset
-            yield packet.dts * template.time_base, stream.index, packet
+            yield packet.dts * base, stream.index, packet

@@ -75,9 +75,7 @@ def _check_video(container: Any, track: VideoTrack, segment_starts: list[int]) -
     for frame in segment_starts:
         if not packets[frame][1]:
             raise VerificationFailed(f"Frame {frame} starts a segment but is no keyframe.")
-    return Proof(
-        frames=len(packets), largest_time_error_seconds=float(worst), keyframes=sum(key for _, key in packets)
-    )
+    return Proof(frames=len(packets), largest_time_error_seconds=float(worst), keyframes=sum(key for _, key in packets))
 
 
 def _sound_hash(path: str) -> tuple[int, str]:
@@ -93,7 +91,9 @@ def _sound_hash(path: str) -> tuple[int, str]:
 def _check_audio(path: str, track: SoundTrack) -> dict[str, Any]:
     written, encoded = _sound_hash(path), _sound_hash(track.path)
     if written != encoded:
-        raise VerificationFailed(f"The result holds {written[0]} packets of sound, not the {encoded[0]} that were encoded.")
+        raise VerificationFailed(
+            f"The result holds {written[0]} packets of sound, not the {encoded[0]} that were encoded."
+        )
     return {"audio_packets": written[0], "audio_sha256": written[1]}
 
 

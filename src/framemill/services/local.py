@@ -14,7 +14,7 @@ from framemill.errors import SourceError
 from framemill.farm.embedded import Farm, Paths, embedded_farm, workspace
 from framemill.farm.titles import ingest
 from framemill.jobs.reasons import reason_of
-from framemill.media.title import Source
+from framemill.media.source import Source
 from framemill.services.requests import EncodeRequest
 from framemill.services.submission import submit_read_source
 from framemill.storage.http import fetch, is_remote
@@ -91,6 +91,8 @@ async def _read(request: EncodeRequest, paths: Paths, on_progress: OnProgress) -
     if is_remote(path):
         local = paths.root / "sources" / (Path(urlsplit(path).path).name or "source")
         local.parent.mkdir(exist_ok=True)
-        await fetch(path, local, lambda done, total: on_progress({"state": "fetching", "bytes": done, "bytes_planned": total}))
+        await fetch(
+            path, local, lambda done, total: on_progress({"state": "fetching", "bytes": done, "bytes_planned": total})
+        )
         path = str(local)
     return await ingest(path, paths.blobs)

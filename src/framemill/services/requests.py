@@ -71,14 +71,13 @@ def _fitted(settings: OutputSettings, container: Container) -> OutputSettings:
     """The preset in that container: codecs that it does not hold are replaced by the usual ones it does."""
     changes: dict[str, object] = {"container": container}
     if container == "webm" and settings.video_codec not in {"vp9", "av1", "copy"}:
-        raise WrongUse(f"A .webm file does not hold {settings.video_codec}; use --preset vp9 or av1, or another suffix.")
+        raise WrongUse(
+            f"A .webm file does not hold {settings.video_codec}; use --preset vp9 or av1, or another suffix."
+        )
     if container == "webm" and settings.audio_codec == "aac":
         changes["audio_codec"] = "opus"
-    if container in {"mp4", "mov"} and settings.audio_codec == "opus" and settings.video_codec == "vp9":
-        if container == "mov":
-            raise WrongUse("A .mov file does not hold vp9; use .webm, .mkv or .mp4.")
-    if container == "mov" and settings.video_codec == "av1":
-        raise WrongUse("A .mov file does not hold av1; use .mp4, .mkv or .webm.")
+    if container == "mov" and settings.video_codec in {"vp9", "av1"}:
+        raise WrongUse(f"A .mov file does not hold {settings.video_codec}; use .mp4, .mkv or .webm.")
     if container == "package":
         if settings.video_codec not in {"h264", "h265", "av1"} or settings.qp is not None:
             raise WrongUse("A package takes h264, h265 or av1; give the destination a suffix for a file.")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from framemill.jobs.model import Input, Job, Output, new_id
 from framemill.jobs.states import InputState
-from framemill.media.title import Source
+from framemill.media.source import Source
 from framemill.services.requests import EncodeRequest
 from framemill.store import jobs as job_rows
 from framemill.store.database import Database

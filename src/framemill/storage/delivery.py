@@ -51,6 +51,3 @@ def _move(source: Path, target: Path) -> None:
                 shutil.rmtree(beside, ignore_errors=True)
             else:
                 beside.unlink(missing_ok=True)
-
-
-

@@ -39,4 +39,4 @@ async def fetch(url: str, path: Path, on_bytes: Callable[[int, int | None], None
                     if on_bytes is not None:
                         on_bytes(done, total)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise SourceMissing(f"{url} could not be fetched: {error or type(error).__name__}.") from None
+        raise SourceMissing(f"{url} could not be fetched: {str(error) or type(error).__name__}.") from None

@@ -1,0 +1,103 @@
+"""`probe`, `plan`, `presets` and `version`: what there is, and what would be done. Nothing is encoded."""
+
+import asyncio
+import json
+import platform
+import sys
+from importlib.metadata import version as installed
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from framemill import __version__
+from framemill.jobs.presets import PRESETS
+from framemill.media import ffmpeg
+from framemill.services.looking import plan_source, probe_source
+
+
+def print_json(value: Any) -> None:
+    """JSON on stdout, and nothing else."""
+    json.dump(value, sys.stdout, indent=2)
+    sys.stdout.write("\n")
+
+
+def probe_command(source: str, *, as_json: bool) -> None:
+    """Show what a source holds."""
+    facts = asyncio.run(probe_source(source))
+    if as_json:
+        print_json(facts)
+        return
+    console = Console(highlight=False)
+    form = facts["format"]
+    console.print(f"{source}: {form.get('format_long_name')}, {form.get('duration', '?')} s", markup=False)
+    table = Table("#", "kind", "codec", "what", "start", "duration", box=None, header_style="bold")
+    for stream in facts["streams"]:
+        table.add_row(
+            str(stream["index"]), stream["codec_type"], stream.get("codec_name", "?"), _what(stream),
+            stream.get("start_time", ""), stream.get("duration", ""),
+        )  # fmt: skip
+    console.print(table)
+
+
+def _what(stream: dict[str, Any]) -> str:
+    if stream["codec_type"] == "video":
+        size = f"{stream.get('width')}x{stream.get('height')}"
+        return f"{size} {stream.get('pix_fmt', '')} {stream.get('avg_frame_rate', '')}"
+    if stream["codec_type"] == "audio":
+        return f"{stream.get('sample_rate', '?')} Hz {stream.get('channel_layout', '')}"
+    return str(stream.get("tags", {}).get("language", ""))
+
+
+def plan_command(
+    source: str, destination: str, preset: str | None, assignments: dict[str, str], *, as_json: bool
+) -> None:
+    """Show how a source would be cut."""
+    facts = asyncio.run(plan_source(source, destination, preset, assignments))
+    if as_json:
+        print_json(facts)
+        return
+    console = Console(highlight=False)
+    index = facts.get("index")
+    if index:
+        console.print(f"{index['frames']} frames, from the source's {index['source']}: {index['why']}.", markup=False)
+    table = Table("chunk", "frames", "starts at", "why there", "group", box=None, header_style="bold")
+    for chunk in facts["chunks"]:
+        frames = f"{chunk['first']}…{chunk['end'] - 1}"
+        table.add_row(
+            str(chunk["number"]), frames, f"{chunk['start_seconds']:.3f} s", chunk["why"], str(chunk["group"])
+        )
+    console.print(table)
+    shown: set[int] = set()
+    for chunk in facts["chunks"]:
+        if chunk["group"] not in shown:
+            shown.add(chunk["group"])
+            for command in chunk["commands"]:
+                console.print(f"\n[group {chunk['group']}] {command}", markup=False, soft_wrap=True)
+
+
+def presets_command(*, as_json: bool) -> None:
+    """List the presets."""
+    if as_json:
+        print_json([preset.model_dump(mode="json") for preset in PRESETS.values()])
+        return
+    table = Table("preset", "what it makes", box=None, header_style="bold")
+    for preset in PRESETS.values():
+        table.add_row(preset.name, preset.summary)
+    Console(highlight=False).print(table)
+
+
+def version_command(*, as_json: bool) -> None:
+    """Show the versions of what does the work."""
+    versions = {
+        "framemill": __version__,
+        "ffmpeg": asyncio.run(ffmpeg.build_id()),
+        "ray": installed("ray"),
+        "av": installed("av"),
+        "python": platform.python_version(),
+    }
+    if as_json:
+        print_json(versions)
+        return
+    for name, number in versions.items():
+        sys.stdout.write(f"{name} {number}\n")

@@ -1,0 +1,73 @@
+"""A source as it was read: its facts, its first frames, and the list of its frames."""
+
+import asyncio
+from typing import Any
+
+from framemill.errors import SourceUnreadable
+from framemill.media import index as indexing
+from framemill.media.index import FirstFrame, FrameIndex
+from framemill.media.inspect import INSPECT, Inspection, InspectRequest
+from framemill.media.plan import Frozen
+
+_PROBE_SECONDS = 3600.0  # a terabyte takes its time; a prober that hangs must not hang the farm
+
+
+class Source(Frozen):
+    """A source on this machine's disk, read once."""
+
+    path: str
+    inspection: Inspection
+    first_picture: FirstFrame | None
+    first_sound: FirstFrame | None
+
+    @property
+    def sha256(self) -> str:
+        """Fingerprint of the file."""
+        return self.inspection.sha256
+
+    @property
+    def sound(self) -> dict[str, Any]:
+        """The facts of the chosen audio stream; empty when there is none."""
+        return next((s for s in self._sounds if s["index"] == self.inspection.audio), {})
+
+    @property
+    def sound_rank(self) -> int:
+        """The chosen audio stream's place among the audio streams, as ffmpeg's `a:N` counts."""
+        return self._sounds.index(self.sound)
+
+    @property
+    def _sounds(self) -> list[dict[str, Any]]:
+        return [stream for stream in self.inspection.facts["streams"] if stream["codec_type"] == "audio"]
+
+
+async def read_source(path: str) -> Source:
+    """Probe, fingerprint and first frames of a local file. Raises `SourceMissing` or `SourceUnreadable`."""
+    inspection = await INSPECT(InspectRequest(path=path), timeout=_PROBE_SECONDS)
+    source = Source(path=path, inspection=inspection, first_picture=None, first_sound=None)
+
+    async def first(stream: str | None) -> FirstFrame | None:
+        return None if stream is None else await indexing.first_frame(path, stream)
+
+    picture, sound = await asyncio.gather(
+        first(None if inspection.video is None else "0:V:0"),
+        first(None if inspection.audio is None else f"0:a:{source.sound_rank}"),
+    )
+    if inspection.video is None and sound is None:
+        raise SourceUnreadable(f"{path} holds neither pictures nor sound that can be decoded.")
+    return source.model_copy(update={"first_picture": picture, "first_sound": sound})
+
+
+async def index_source(source: Source, *, decode: bool, linear: bool) -> FrameIndex | None:
+    """The frames of a source, from its packets where they can be trusted; None when it has no pictures.
+
+    `decode`: from a decode of the whole in any case; `linear`: and never seek in it. Raises `SourceUnreadable`.
+    """
+    inspection = source.inspection
+    if inspection.video is None:
+        return None
+    why = "asked for, or a chunk delivered other frames than the packets promised" if decode else None
+    why = why or indexing.mistrust(inspection, source.first_picture)
+    if why is None and source.first_picture is not None:
+        return indexing.from_packets(inspection.packets, source.first_picture.time_base)
+    index = await indexing.by_decode(source.path, why or "nothing decodes", inspection.packets)
+    return index.model_copy(update={"seek_points": ()}) if linear else index
