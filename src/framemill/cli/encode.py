@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from types import FrameType
 from typing import Any
 
+import click
 from rich import filesize
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -30,13 +31,19 @@ _STAGES = {
 
 
 class Bar:
-    """A progress bar on stderr; silent where stderr is no terminal and nobody looks."""
+    """A progress bar on stderr, where stderr is a terminal."""
 
     def __init__(self, *, show: bool) -> None:
-        self._progress = Progress(
-            TextColumn("{task.description:<22}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn(),
-            TimeRemainingColumn(), console=Console(stderr=True), disable=not show, transient=True,
-        )  # fmt: skip
+        console = Console(stderr=True)
+        columns = (
+            TextColumn("{task.description:<22}"),
+            BarColumn(),
+            TaskProgressColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+        )
+        silent = not show or not console.is_terminal
+        self._progress = Progress(*columns, console=console, disable=silent, transient=True)
         self._task = self._progress.add_task("Starting", total=None)
 
     def __enter__(self) -> "Bar":
@@ -92,17 +99,14 @@ def _show(row: dict[str, Any], settings: OutputSettings, *, as_json: bool) -> No
         sys.stdout.flush()
         return
     if row["state"] != "completed":
-        Console(stderr=True).print(f"framemill: {row.get('message') or row['state']}", markup=False, highlight=False)
+        click.echo(f"framemill: {row.get('message') or row['state']}", err=True)
         return
+    for warning in report["warnings"]:
+        click.echo(f"framemill: {warning}", err=True)
     output = report["outputs"][0]
     size = sum(file["size"] for file in output["files"])
-    console = Console(highlight=False)
-    console.print(
-        f"{output['path']}  ({filesize.decimal(size)}, {report['seconds']['total']:.1f} s)",
-        markup=False,
-        soft_wrap=True,
-    )
-    console.print(_proved(report), markup=False, soft_wrap=True)
+    click.echo(f"{output['path']}  ({filesize.decimal(size)}, {report['seconds']['total']:.1f} s)")
+    click.echo(_proved(report))
 
 
 def _proved(report: dict[str, Any]) -> str:

@@ -16,6 +16,7 @@ from pydantic import BaseModel
 
 from framemill.errors import VerificationFailed
 from framemill.media.boxes import top_boxes
+from framemill.media.chunkfile import packets_of, ranks
 from framemill.media.isolate import Task
 from framemill.media.playlists import Segments, codec_name
 from framemill.media.stitch import SoundTrack, VideoTrack, stamped
@@ -83,11 +84,26 @@ def _video_segments(track: VideoTrack, starts: list[int]) -> Written:
 
 
 def _split(track: VideoTrack, starts: list[int]) -> Iterator[list[Any]]:
-    """The packets of each segment; closed GOPs at every start keep decode and presentation order apart by segment."""
+    """The packets of each segment; closed GOPs at every start keep decode and presentation order apart by segment.
+
+    Unlike in a file, every first packet is decoded the same time before it is shown: the one edit list in the init
+    segment takes that delay off again, whichever segment a player starts with.
+    """
     ends = [*starts[1:], len(track.times)]
-    packets = stamped(track)
+    delay = max((at - shown for at, shown in _decoded_and_shown(track)), default=0)
+    packets = stamped(track, (time - delay for time in track.times))
     for start, end in zip(starts, ends, strict=True):
         yield [next(packets) for _ in range(end - start)]
+
+
+def _decoded_and_shown(track: VideoTrack) -> Iterator[tuple[int, int]]:
+    """For each packet in decode order: the time of the frame whose turn it is, and its own, in ticks."""
+    first = 0
+    for path in track.chunks:
+        with av.open(path) as container:
+            order = ranks([packet.pts for packet in packets_of(container)])
+        yield from ((track.times[first + at], track.times[first + rank]) for at, rank in enumerate(order))
+        first += len(order)
 
 
 def _audio_segments(request: SegmentRequest) -> tuple[Written, list[float]]:

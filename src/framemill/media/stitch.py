@@ -113,7 +113,7 @@ def _video(output: Any, track: VideoTrack) -> Iterator[tuple[Fraction, int, Any]
         if first.streams.video[0].codec_context.name == "hevc":
             stream.codec_context.codec_tag = "hvc1"  # Apple's players refuse libav's default, hev1
     stream.time_base = track.time_base
-    return _keyed(stream, stamped(track))
+    return _keyed(stream, stamped(track, decode_times(track.times, track.reorder)))
 
 
 def _keyed(stream: Any, packets: Iterator[Any]) -> Iterator[tuple[Fraction, int, Any]]:
@@ -122,11 +122,10 @@ def _keyed(stream: Any, packets: Iterator[Any]) -> Iterator[tuple[Fraction, int,
         yield packet.dts * packet.time_base, stream.index, packet
 
 
-def stamped(track: VideoTrack) -> Iterator[Any]:
-    """All packets of a rendition in decode order, with the title's times instead of their chunk's."""
+def stamped(track: VideoTrack, dts: Iterator[int]) -> Iterator[Any]:
+    """All packets of a rendition in decode order, with the title's times instead of their chunk's, and these `dts`."""
     times = track.times
     ends = [*times[1:], times[-1] + track.last_duration]
-    dts = decode_times(times, track.reorder)
     first = 0
     for path in track.chunks:
         with av.open(path) as container:

@@ -1,0 +1,123 @@
+"""Sizes, names and qualities of renditions."""
+
+from fractions import Fraction
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from framemill.jobs.presets import PRESETS
+from framemill.jobs.settings import OutputSettings, Rung
+from framemill.media.index import FirstFrame
+from framemill.media.ladder import Picture, fit, pictures
+
+LADDER = tuple(Rung(height=height, crf=crf) for height, crf in ((1080, 22), (720, 23), (540, 23), (360, 24)))
+HLS = OutputSettings(container="package", ladder=LADDER)
+FILE = OutputSettings()
+
+
+def frame(width: int, height: int) -> FirstFrame:
+    """As decoded, so after its rotation."""
+    return FirstFrame(time_base=Fraction(1, 25), pts=0, width=width, height=height, sample_aspect_ratio="4/3")
+
+
+def sizes(settings: OutputSettings, width: int, height: int) -> list[tuple[str, int, int, float | None]]:
+    found = pictures(settings, frame(width, height), "yuv420p")
+    return [(picture.name, picture.width, picture.height, picture.crf) for picture in found]
+
+
+def test_a_ladder_has_a_picture_for_each_rung() -> None:
+    assert sizes(HLS, 1920, 1080) == [
+        ("1080p", 1920, 1080, 22),
+        ("720p", 1280, 720, 23),
+        ("540p", 960, 540, 23),
+        ("360p", 640, 360, 24),
+    ]
+
+
+def test_a_portrait_source_is_limited_in_width() -> None:
+    """What counts is the first decoded frame: a phone's film is stored lying and turned by its matrix."""
+    assert sizes(HLS, 1080, 1920) == [
+        ("1080p", 1080, 1920, 22),
+        ("720p", 720, 1280, 23),
+        ("540p", 540, 960, 23),
+        ("360p", 360, 640, 24),
+    ]
+
+
+def test_rungs_above_the_source_become_one() -> None:
+    """It takes the quality of the lowest of them, which is made for that size."""
+    assert sizes(HLS, 640, 480) == [("480p", 640, 480, 23), ("360p", 480, 360, 24)]
+    assert sizes(HLS, 320, 180) == [("180p", 320, 180, 24)]
+
+
+def test_a_wide_film_fits_by_its_width() -> None:
+    assert sizes(HLS, 3840, 1608)[:2] == [("804p", 1920, 804, 22), ("536p", 1280, 536, 23)]
+
+
+def test_a_picture_carries_format_and_aspect_of_the_source() -> None:
+    assert pictures(FILE, frame(640, 360), "yuv420p") == (
+        Picture(name="360p", width=640, height=360, pix_fmt="yuv420p", sample_aspect_ratio="4/3"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("box", "expected"),
+    [
+        ((None, None), (1998, 1080)),
+        ((1280, None), (1280, 692)),
+        ((None, 720), (1332, 720)),
+        ((1280, 720), (1280, 692)),
+        ((640, 640), (640, 346)),
+        ((4000, 4000), (1998, 1080)),
+    ],
+)
+def test_a_box_keeps_the_aspect(box: tuple[int | None, int | None], expected: tuple[int, int]) -> None:
+    assert fit(1998, 1080, *box, even=True) == expected
+
+
+def test_an_odd_size_is_kept_where_nothing_may_be_lost() -> None:
+    assert sizes(FILE, 853, 479) == [("480p", 852, 480, None)]
+    lossless = PRESETS["lossless"].output
+    assert pictures(lossless, frame(853, 479), "yuv420p") == (
+        Picture(name="479p", width=853, height=479, pix_fmt="yuv444p", sample_aspect_ratio="4/3"),
+    )
+
+
+pixels = st.integers(16, 8192)
+
+
+@given(pixels, pixels, st.none() | pixels, st.none() | pixels, st.booleans())
+def test_nothing_is_enlarged(
+    width: int, height: int, box_width: int | None, box_height: int | None, even: bool
+) -> None:
+    found = fit(width, height, box_width, box_height, even=even)
+    slack = 1 if even else 0  # an odd side is rounded to the nearest even one
+    for side, source, box in zip(found, (width, height), (box_width, box_height), strict=True):
+        assert 0 < side <= min(source, box or source) + slack
+        assert not even or side % 2 == 0
+
+
+@given(pixels, pixels, st.lists(st.integers(16, 4320), min_size=1, max_size=8))
+def test_no_two_renditions_have_one_size(width: int, height: int, heights: list[int]) -> None:
+    rungs = tuple(Rung(height=height, crf=23) for height in heights)
+    found = pictures(OutputSettings(container="package", ladder=rungs), frame(width, height), "yuv420p")
+    assert len({(picture.width, picture.height) for picture in found}) == len(found) > 0
+    areas = [picture.width * picture.height for picture in found]
+    assert areas == sorted(areas, reverse=True)
+
+
+@pytest.mark.xfail(strict=True, reason="the box is rounded to 853, and 853 to 852")
+def test_the_480p_rung_is_as_wide_as_the_480p_preset_makes_it() -> None:
+    preset = sizes(PRESETS["h264-480p"].output, 1920, 1080)
+    assert [size[1:3] for size in preset] == [(854, 480)]
+    assert (854, 480) in [size[1:3] for size in sizes(PRESETS["hls"].output, 1920, 1080)]
+
+
+@pytest.mark.xfail(strict=True, reason="a rendition is named by its shorter side alone, and so is its folder")
+def test_no_two_renditions_have_one_name() -> None:
+    """A narrow film keeps its shorter side at 16 pixels or so while the longer one shrinks."""
+    rungs = (Rung(height=300, crf=22), Rung(height=297, crf=23))
+    found = pictures(OutputSettings(container="package", ladder=rungs), frame(3840, 200), "yuv420p")
+    assert [picture.width for picture in found] == [532, 528]
+    assert len({picture.name for picture in found}) == 2

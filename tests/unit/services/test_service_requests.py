@@ -1,0 +1,175 @@
+"""What a front door may ask for, and what becomes of it."""
+
+import contextlib
+from pathlib import Path
+
+import pytest
+
+from framemill.errors import FramemillError, InvalidSetting, SourceMissing, UnknownPreset, UnknownSetting, WrongUse
+from framemill.jobs.presets import PRESETS
+from framemill.jobs.settings import Container, OutputSettings, RunSettings
+from framemill.services.requests import EncodeRequest, container_of, encode_request
+
+FROM_URL = "https://example.org/in.mp4"
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    path = tmp_path / "in.mp4"
+    path.write_bytes(b"film")
+    return path
+
+
+def asked(destination: str, preset: str | None = None, **assignments: str) -> OutputSettings:
+    """The output of a request whose source nobody looks at."""
+    return encode_request(FROM_URL, destination, preset, assignments).output
+
+
+@pytest.mark.parametrize(
+    ("destination", "container"),
+    [
+        ("a.mp4", "mp4"),
+        ("a.MOV", "mov"),
+        ("a.b.mkv", "mkv"),
+        ("/x/a.webm", "webm"),
+        ("a", "package"),
+        ("a/", "package"),
+        ("a.mp4/", "package"),
+        ("a.avi/", "package"),
+        (".hidden", "package"),
+    ],
+)
+def test_a_destination_is_a_file_by_its_suffix_or_a_folder(destination: str, container: Container) -> None:
+    assert container_of(destination) == container
+
+
+def test_a_folder_that_is_there_is_a_folder_whatever_its_name(tmp_path: Path) -> None:
+    (tmp_path / "season.1").mkdir()
+    assert container_of(str(tmp_path / "season.1")) == "package"
+
+
+def test_a_suffix_that_is_none_of_ours_is_refused() -> None:
+    with pytest.raises(WrongUse) as refused:
+        container_of("out.avi")
+    assert refused.value.message == (
+        "out.avi: a file ends in .mp4, .mov, .mkv, .webm; a name without a suffix is a folder for a package."
+    )
+
+
+@pytest.mark.parametrize(
+    ("destination", "preset"),
+    [("a.mp4", "h264"), ("a.mov", "h264"), ("a.mkv", "h264"), ("a.webm", "vp9"), ("a", "hls")],
+)
+def test_a_destination_has_a_usual_preset(destination: str, preset: str) -> None:
+    request = encode_request(FROM_URL, f"/x/{destination}")
+    usual = PRESETS[preset].output.model_copy(update={"container": container_of(destination)})
+    assert request == EncodeRequest(
+        source=FROM_URL, destination=f"/x/{destination}", preset=preset, output=usual, run=RunSettings()
+    )
+
+
+def test_assignments_are_laid_over_the_preset(source: Path, tmp_path: Path) -> None:
+    request = encode_request(str(source), str(tmp_path / "a.mkv"), "h264-720p", {"crf": "18", "chunks": "3"})
+    assert request.output == OutputSettings(container="mkv", width=1280, height=720, crf=18)
+    assert request.run == RunSettings(chunks=3)
+    assert (request.source, request.destination) == (str(source), str(tmp_path / "a.mkv"))
+
+
+def test_paths_become_absolute(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(source.parent)
+    request = encode_request("in.mp4", "out.mp4")
+    assert (request.source, request.destination) == (str(source), str(source.parent / "out.mp4"))
+
+
+def test_codecs_that_the_container_does_not_hold_are_replaced_by_its_usual_ones() -> None:
+    assert asked("a.webm", "av1").audio_codec == "opus"
+    assert asked("a.webm", "copy").audio_codec == "copy"
+    assert asked("a", "h265").audio_codec == "aac"
+    assert asked("a.mp4", "vp9") == OutputSettings(container="mp4", video_codec="vp9", audio_codec="opus")
+
+
+@pytest.mark.parametrize(
+    ("destination", "preset", "message"),
+    [
+        ("a.webm", "h264", "A .webm file does not hold h264; use --preset vp9 or av1, or another suffix."),
+        ("a.webm", "lossless", "A .webm file does not hold h264; use --preset vp9 or av1, or another suffix."),
+        ("a.mov", "vp9", "A .mov file does not hold vp9; use .mp4, .mkv or .webm."),
+        ("a.mov", "av1", "A .mov file does not hold av1; use .mp4, .mkv or .webm."),
+        ("a", "vp9", "A package takes h264, h265 or av1; give the destination a suffix for a file."),
+        ("a", "copy", "A package takes h264, h265 or av1; give the destination a suffix for a file."),
+        ("a", "lossless", "A package takes h264, h265 or av1; give the destination a suffix for a file."),
+    ],
+)
+def test_a_preset_that_the_container_does_not_hold_is_refused(destination: str, preset: str, message: str) -> None:
+    with pytest.raises(WrongUse) as refused:
+        asked(destination, preset)
+    assert refused.value.message == message
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("destination", ["a.mp4", "a.mov", "a.mkv", "a.webm", "a"])
+def test_a_preset_fits_or_is_refused_in_words(destination: str, preset: str) -> None:
+    holds_all = destination in {"a.mp4", "a.mkv"}
+    with contextlib.nullcontext() if holds_all else contextlib.suppress(WrongUse):
+        assert asked(destination, preset).container == container_of(destination)
+
+
+def test_what_does_not_exist_is_told() -> None:
+    with pytest.raises(UnknownPreset):
+        asked("a.mp4", "h266")
+    with pytest.raises(UnknownSetting):
+        asked("a.mp4", None, cfr="3")
+    with pytest.raises(InvalidSetting):
+        asked("a.mp4", None, crf="-3")
+
+
+def test_the_source_is_no_destination(source: Path) -> None:
+    link, hard, dotted = source.with_name("link.mp4"), source.with_name("hard.mp4"), source.parent / "." / "in.mp4"
+    link.symlink_to(source)
+    hard.hardlink_to(source)
+    for place in (source, link, hard, dotted):
+        with pytest.raises(WrongUse, match="is the source itself; name another destination"):
+            encode_request(str(source), str(place))
+    with pytest.raises(WrongUse, match="is the source itself"):
+        encode_request(str(link), str(source))
+
+
+@pytest.mark.xfail(
+    strict=True, reason="the package's video.mp4 would replace it; only `destination` itself is compared"
+)
+def test_a_source_inside_a_package_is_not_replaced_by_it(source: Path) -> None:
+    video = source.rename(source.with_name("video.mp4"))
+    with pytest.raises(WrongUse):
+        encode_request(str(video), str(video.parent))
+
+
+@pytest.mark.parametrize("container", ["mkv", "package"])
+@pytest.mark.xfail(strict=True, reason="--set container= overrules the destination's suffix")
+def test_the_container_is_the_destinations(container: str) -> None:
+    try:
+        assert asked("a.mp4", None, container=container).container == "mp4"
+    except FramemillError:
+        return
+
+
+@pytest.mark.xfail(strict=True, reason="all rungs are encoded for a file, and all but the first thrown away")
+def test_a_file_has_no_ladder() -> None:
+    assert asked("a.mp4", "hls").ladder == ()
+
+
+def test_a_source_that_is_not_there_is_told(tmp_path: Path) -> None:
+    with pytest.raises(SourceMissing) as refused:
+        encode_request(str(tmp_path / "in.mp4"), "a.mp4")
+    assert refused.value.message == f"There is no file {tmp_path / 'in.mp4'}."
+
+
+def test_a_folder_is_no_source(tmp_path: Path) -> None:
+    with pytest.raises(SourceMissing) as refused:
+        encode_request(str(tmp_path), "a.mp4")
+    assert refused.value.message == f"{tmp_path} is not a file."
+
+
+def test_a_remote_source_is_not_looked_for() -> None:
+    assert encode_request(FROM_URL, "/x/a.mp4").source == FROM_URL
+    with pytest.raises(SourceMissing):
+        encode_request("ftp://example.org/in.mp4", "/x/a.mp4")
