@@ -6,8 +6,9 @@ import shutil
 import stat
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -58,7 +59,12 @@ if __name__ == "__main__":
 
 
 def encode_both(
-    source: Path, folder: Path, slots: int, prefix: tuple[str, ...] = (), **environment: str
+    source: Path,
+    folder: Path,
+    slots: int,
+    *,
+    prefix: tuple[str, ...] = (),
+    environment: Mapping[str, str] = MappingProxyType({}),
 ) -> dict[str, str]:
     """SHA-256 of every file that one farm makes of a source."""
     folder.mkdir()
@@ -89,8 +95,10 @@ def test_the_bytes_do_not_depend_on_slots_or_processor(
     runs = {
         "two slots again": encode_both(source, tmp_path / "again", 2),
         "one slot on one core": encode_both(source, tmp_path / "one", 1, prefix=one_core()),
-        "four slots, sse2": encode_both(source, tmp_path / "four", 4, TEST_CPUFLAGS="sse2", **mask),
-        "no simd at all": encode_both(source, tmp_path / "none", 2, TEST_CPUFLAGS="0", TEST_X264_ASM="0", **mask),
+        "four slots, sse2": encode_both(source, tmp_path / "four", 4, environment=mask | {"TEST_CPUFLAGS": "sse2"}),
+        "no simd at all": encode_both(
+            source, tmp_path / "none", 2, environment=mask | {"TEST_CPUFLAGS": "0", "TEST_X264_ASM": "0"}
+        ),
     }
     assert "out.mp4" in expected
     assert "package/master.m3u8" in expected

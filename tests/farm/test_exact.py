@@ -41,7 +41,7 @@ def judge(encode: Callable[..., dict[str, Any]], source: Path, cut: dict[str, in
         return
     verdict = oracle.compare(source, target)
     assert verdict.exact, verdict.difference
-    assert abs(verdict.audio_shift or 0) <= SAMPLE, verdict.audio_shift
+    assert abs(verdict.audio_shift or Fraction(0)) <= SAMPLE, verdict.audio_shift
     frames = row["report"]["plan"]["chunks"]
     assert len(frames) >= expected_chunks(cut, verdict.frames_expected)
     assert [chunk["end"] for chunk in frames[:-1]] == [chunk["first"] for chunk in frames[1:]]

@@ -7,6 +7,7 @@ import sys
 from importlib.metadata import version as installed
 from typing import Any
 
+import click
 from rich.console import Console
 from rich.table import Table
 
@@ -73,7 +74,7 @@ def plan_command(
         if chunk["group"] not in shown:
             shown.add(chunk["group"])
             for command in chunk["commands"]:
-                console.print(f"\n[group {chunk['group']}] {command}", markup=False, soft_wrap=True)
+                click.echo(f"\n[group {chunk['group']}] {command}")
 
 
 def presets_command(*, as_json: bool) -> None:

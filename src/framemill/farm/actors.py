@@ -6,6 +6,7 @@ import logging
 from pathlib import Path
 from typing import Any
 
+from framemill.errors import InvalidTransition
 from framemill.farm.driver import Driver
 from framemill.farm.encoding import encode_extra, encode_group
 from framemill.farm.finishing import finish
@@ -104,7 +105,8 @@ class Coordinator:
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task
-        await driver.apply(WorkStopped())
+        with contextlib.suppress(InvalidTransition):  # it was in the middle of its last event, and has stopped itself
+            await driver.apply(WorkStopped())
 
     async def job(self, job_id: str) -> dict[str, Any]:
         """The job's row as plain values."""

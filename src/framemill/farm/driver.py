@@ -8,17 +8,26 @@ import logging
 import shutil
 import uuid
 from collections import defaultdict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection
 
-from framemill.errors import FarmError, FramemillError
+from framemill.errors import FarmError, FramemillError, InvalidTransition
 from framemill.farm.crew import Crew
-from framemill.farm.encoding import chunk_blob
-from framemill.farm.orders import ChunkPlace, Encoded, ExtraOrder, GroupOrder, PlanOrder, StitchOrder, WrittenFile
+from framemill.farm.encoding import chunk_blob, facts_blob
+from framemill.farm.orders import (
+    ChunkPlace,
+    Encoded,
+    EncodedChunk,
+    ExtraOrder,
+    GroupOrder,
+    PlanOrder,
+    StitchOrder,
+    WrittenFile,
+)
 from framemill.farm.report import build_report
 from framemill.farm.titles import extras_of, load_title
 from framemill.jobs import lifecycle
@@ -40,7 +49,9 @@ from framemill.jobs.states import (
     Planned,
     Started,
     Stitched,
+    WorkStopped,
 )
+from framemill.media.chunkfile import ChunkFacts
 from framemill.storage.delivery import deliver
 from framemill.storage.local import LocalBlobs
 from framemill.store import chunks as chunk_rows
@@ -68,7 +79,8 @@ class Driver:
         self._epoch = epoch
         self._work = work / job_id
         self._written: dict[str, Any] = {}
-        self._tokens: dict[str, list[str]] = {}
+        self._in_order = asyncio.Lock()
+        self._same: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def run(self) -> Job:
         """Drive the job until it has ended, and return it."""
@@ -78,7 +90,10 @@ class Driver:
         while job.state not in ENDED_JOB:
             event = await self._perform(job)
             log.info("%s", type(event).__name__, extra={"action": "job_event", "job": job.id})
-            job = await self._apply(event)
+            try:
+                job = await self._apply(event)
+            except InvalidTransition:  # it was cancelled meanwhile: the result comes too late
+                job, _, _ = await self._load()
         return job
 
     async def apply(self, event: JobEvent) -> Job:
@@ -93,16 +108,24 @@ class Driver:
             lifecycle.Stitch: self._stitch,
             lifecycle.Package: self._package,
             lifecycle.Deliver: self._deliver,
+            lifecycle.StopWork: self._stopped,
         }
         (instruction,) = lifecycle.instructions_for(job)
         try:
             return await steps[type(instruction)](instruction)
         except FramemillError as error:
             return Failed(reason_of(error), error.message)
-        except OSError as error:
-            return Failed(reason_of(error), str(error))
+        except Exception as error:
+            log.exception("unforeseen", extra={"action": "job_failed", "job": job.id})
+            return Failed(reason_of(error), f"{type(error).__name__}: {error}")
 
     # What each instruction asks for
+
+    async def _stopped(self, _: Any) -> JobEvent:
+        job, _, _ = await self._load()
+        rows = await self._read(lambda conn: chunk_rows.load_chunks(conn, job.id, job.attempt))
+        await self._release_all(rows)
+        return WorkStopped()
 
     async def _inputs(self, _: Any) -> JobEvent:
         _, inputs, _ = await self._load()
@@ -133,6 +156,7 @@ class Driver:
     async def _encode(self, _: Any) -> JobEvent:
         job, _, outputs = await self._load()
         rows = await self._read(lambda conn: chunk_rows.load_chunks(conn, job.id, job.attempt))
+        await self._release_all(rows)  # leases that a coordinator before this one gave: its workers went with it
         committed = [row for row in rows if row.state is ChunkState.COMMITTED]
         here = {row.key for row in committed if self._blobs.has(chunk_blob(row.key))}
         lost = {row.key for row in committed} - here
@@ -164,6 +188,15 @@ class Driver:
             await asyncio.gather(*work, return_exceptions=True)
         return ChunksCommitted()
 
+    async def _release_all(self, rows: Sequence[ChunkRow]) -> None:
+        tokens = {row.lease_token for row in rows if row.lease_token}
+
+        def release(conn: Connection) -> None:
+            for token in tokens:
+                chunk_rows.release_chunks(conn, token, self._epoch)
+
+        await self._write(release)
+
     async def _extra(self, job: Job, order: ExtraOrder) -> Encoded:
         """Sound or text that ffmpeg can make nothing of is left out, with a warning: the pictures are still good."""
         if self._blobs.has(order.key):
@@ -193,13 +226,25 @@ class Driver:
                     sha256=chunk.facts.sha256, seconds=result.seconds, now=datetime.now(UTC),
                 )  # fmt: skip
 
-        await self._write(lease)
         try:
-            result = await self._tried(order.model_copy(update={"token": token}))
+            async with self._in_order:  # in the order of the film: groups queue for slots as they got their lease
+                await self._write(lease)
+            async with self._same[keys[0]]:  # equal outputs share one encode
+                result = self._encoded_before(members) or await self._tried(order.model_copy(update={"token": token}))
             await self._write(commit)
         finally:
             await self._write(lambda conn: chunk_rows.release_chunks(conn, token, self._epoch))
         return result
+
+    def _encoded_before(self, members: Sequence[ChunkRow]) -> Encoded | None:
+        """The chunks, when all of them are in the blobs already: a key says everything that its bytes depend on."""
+        if not all(self._blobs.has(chunk_blob(row.key)) and self._blobs.has(facts_blob(row.key)) for row in members):
+            return None
+        chunks = []
+        for row in members:
+            facts = ChunkFacts.model_validate_json(self._blobs.read(facts_blob(row.key)))
+            chunks.append(EncodedChunk(number=row.number, key=row.key, blob=chunk_blob(row.key), facts=facts))
+        return Encoded(chunks=tuple(chunks))
 
     async def _tried(self, order: GroupOrder | ExtraOrder) -> Encoded:
         for left in reversed(range(MOST_TRIES)):
@@ -229,7 +274,8 @@ class Driver:
         if any(output.id not in self._written for output in outputs):  # a coordinator that took over
             again = await self._stitch(None)
             if not isinstance(again, Stitched):
-                return Failed(Reason.CHUNK_MISMATCH, getattr(again, "message", ""))
+                message = again.message if isinstance(again, Failed | IndexRefuted) else ""
+                return again if isinstance(again, Failed) else Failed(Reason.CHUNK_MISMATCH, message)
         rows = await self._read(lambda conn: chunk_rows.load_chunks(conn, job.id, job.attempt))
         titles = {output.id: load_title(self._blobs, self._title_key(job, output)) for output in outputs}
         report = build_report(job, inputs=inputs, outputs=outputs, titles=titles, rows=rows, written=self._written)
@@ -242,10 +288,11 @@ class Driver:
     async def _deliver(self, _: Any) -> JobEvent:
         job, _, outputs = await self._load()
         for output in outputs:
-            if output.target is not None:
-                folder = self._work / output.id
+            folder = self._work / output.id
+            if output.target is not None and folder.exists():
                 await asyncio.to_thread(deliver, folder, output.target, output.settings.container == "package")
-        await asyncio.to_thread(_removed, self._work)
+        if all(output.target is not None for output in outputs):
+            await asyncio.to_thread(_removed, self._work)
         done = await self._read(lambda conn: delivery_rows.load_deliveries(conn, job.id))
         moved = [row.model_copy(update={"state": DeliveryState.COMPLETED}) for row in done]
         await self._write(lambda conn: delivery_rows.save_deliveries(conn, moved))
@@ -299,7 +346,12 @@ class Driver:
                 return change(conn)
 
         # A write that was begun ends, also when the job is cancelled meanwhile.
-        return await asyncio.shield(asyncio.to_thread(run))
+        writing = asyncio.ensure_future(asyncio.to_thread(run))
+        try:
+            return await asyncio.shield(writing)
+        except asyncio.CancelledError:
+            await asyncio.wait([writing])
+            raise
 
 
 def _source_key(source: Input) -> str:
@@ -328,8 +380,10 @@ def _file_name(output: Output) -> str:
 
 
 def _delivery(job: Job, output: Output, file: WrittenFile) -> Delivery:
+    # The same id whoever writes it, and however often.
+    same = str(uuid.uuid5(uuid.NAMESPACE_OID, f"{output.id}/{job.attempt}/{file.path}"))
     return Delivery(
-        job_id=job.id, attempt=job.attempt, output_id=output.id, path=file.path, uri=output.target or "",
+        id=same, job_id=job.id, attempt=job.attempt, output_id=output.id, path=file.path, uri=output.target or "",
         size=file.size, sha256=file.sha256, md5=file.md5,
     )  # fmt: skip
 

@@ -61,11 +61,16 @@ class _Clock:
 
 def _tracks(title: Title, blobs: LocalBlobs) -> tuple[list[VideoTrack], SoundTrack | None, dict[str, Any]]:
     """The encoded tracks, and what is known of them before they are joined. Raises `ChunkMismatch` at a torn seam."""
+    audio = None
+    if title.sound and title.source.first_sound is not None and blobs.has(f"sounds/{title.sound_key}"):
+        start = title.source.first_sound.seconds - title.zero
+        audio = SoundTrack(path=str(blobs.path(f"sounds/{title.sound_key}")), offset=start)
     videos = []
     proof: dict[str, Any] = {}
     if title.film is not None:
         index, chunks = title.film.index, title.film.plan.chunks
-        times = output_times(index, title.zero)
+        # Sound that could not be converted does not say where time begins.
+        times, time_base = output_times(index, title.zero if audio is not None else index.seconds(0))
         for rendition, _ in enumerate(title.film.pictures):
             keys = [title.chunk_key(rendition, chunk) for chunk in chunks]
             facts = [ChunkFacts.model_validate_json(blobs.read(facts_blob(key))) for key in keys]
@@ -73,16 +78,12 @@ def _tracks(title: Title, blobs: LocalBlobs) -> tuple[list[VideoTrack], SoundTra
             videos.append(
                 VideoTrack(
                     chunks=[str(blobs.path(chunk_blob(key))) for key in keys],
-                    time_base=index.time_base,
+                    time_base=time_base,
                     times=times,
-                    last_duration=index.last_duration,
+                    last_duration=max(1, round(index.last_duration * index.time_base / time_base)),
                     reorder=max(fact.reorder for fact in facts),
                 )
             )
-    audio = None
-    if title.sound and title.source.first_sound is not None and blobs.has(f"sounds/{title.sound_key}"):
-        start = title.source.first_sound.seconds - title.zero
-        audio = SoundTrack(path=str(blobs.path(f"sounds/{title.sound_key}")), offset=start)
     return videos, audio, proof
 
 
@@ -105,8 +106,11 @@ async def _file(title: Title, blobs: LocalBlobs, path: Path, clock: _Clock) -> d
             "Nothing is left to write: the sound could not be converted, and there are no pictures."
         )
     video = videos[0] if videos else None
+    text_offset = Fraction(0)
+    if audio is None and title.film is not None:
+        text_offset = title.zero - title.film.index.seconds(0)
     texts = [
-        SoundTrack(path=str(blobs.path(f"texts/{title.text_key(rank)}")), offset=Fraction(0), language=language)
+        SoundTrack(path=str(blobs.path(f"texts/{title.text_key(rank)}")), offset=text_offset, language=language)
         for rank, language in title.texts
         if blobs.has(f"texts/{title.text_key(rank)}")
     ]

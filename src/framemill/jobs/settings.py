@@ -55,7 +55,7 @@ class OutputSettings(Value):
     """ffmpeg's pixel format; `source` keeps the source's; none: the codec's usual one."""
     ladder: tuple[Rung, ...] = ()
     """The renditions of a package, best first; rungs above the source are left out."""
-    segment_seconds: float = Field(default=4.0, gt=0, le=60)
+    segment_seconds: float = Field(default=4.0, ge=0.1, le=60)
     """Target length of a package's segments."""
     audio_codec: AudioCodec = "aac"
     """`copy` keeps the source's packets, `none` drops the sound."""

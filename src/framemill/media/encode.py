@@ -4,14 +4,16 @@ Beside the chunks it hashes a few decoded frames (the *witness*), so that the gr
 pixels a whole decode gives: every frame where the index knows its hash, else those on both sides of a seam.
 """
 
+import math
 from collections.abc import Sequence
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import ffmpeg
 
-from framemill.media.index import FrameIndex, HashedFrame
+from framemill.media.index import WIDEST_GAP, FrameIndex, HashedFrame
 from framemill.media.ladder import Picture
 from framemill.media.options import SWS_FLAGS, video_encoder
 from framemill.media.plan import Chunk, Group, VideoPlan, presentation_times
@@ -39,10 +41,21 @@ def group_command(title: Title, rendition: int, group: Group, outputs: Sequence[
     streams = []
     for pad, (chunk, path) in enumerate(zip(chunks, outputs, strict=True)):
         trimmed = _trim(pads.stream(pad), index, plan, chunk)
-        # From 0, since MP4 holds no negative times. Encoders refuse times that repeat; the join stamps the true ones.
-        timed = trimmed.filter("setpts", f"PTS-({index.pts[chunk.first]})" if index.increasing else "N")
+        # From 0, since MP4 holds no negative times; by number, where it holds no such times. The join stamps them.
+        timed = trimmed.filter("setpts", f"PTS-({index.pts[chunk.first]})" if index.encodable else "N")
+        if plan.trim_by == "number" and picture.color_range:  # a graph that stays must not convert to the first range
+            timed = timed.filter("setparams", range=picture.color_range)
         options = video_encoder(title.settings, picture.pix_fmt, picture.crf, chunk.idrs, grid=bool(plan.segments))
-        streams.append(ffmpeg.output(_draw(timed, picture), str(path), f="mp4", **_BARE, **_AS_THEY_ARE, **options))
+        streams.append(
+            ffmpeg.output(
+                _draw(timed, picture, lossless=title.settings.qp == 0),
+                str(path),
+                f="mp4",
+                **_BARE,
+                **_AS_THEY_ARE,
+                **options,
+            )
+        )
     if watched:
         hashed = _select(pads.stream(len(chunks)), index, watched)
         streams.append(ffmpeg.output(hashed, str(witness), f="framehash", hash="murmur3", **_AS_THEY_ARE))
@@ -77,14 +90,22 @@ def _trim(stream: Any, index: FrameIndex, plan: VideoPlan, chunk: Chunk) -> Any:
     return stream.filter("trim", **given) if given else stream
 
 
-def _draw(stream: Any, picture: Picture) -> Any:
-    """The picture's filters. Size, format and aspect are pinned, so that a source that changes on the way cannot
-    change the chunks' parameter sets; each is no work where the frame already is so."""
-    return (
-        stream.filter("scale", picture.width, picture.height, flags=SWS_FLAGS)
-        .filter("setsar", picture.sample_aspect_ratio)
-        .filter("format", picture.pix_fmt)
-    )
+def _draw(stream: Any, picture: Picture, *, lossless: bool) -> Any:
+    """The picture's filters, each of which is no work where the frame is so already.
+
+    Size, format, aspect and range are pinned: a source that changes on the way must neither change the chunks'
+    parameter sets nor have ffmpeg convert behind our back.
+    """
+    stream = stream.filter("scale", picture.width, picture.height, flags=SWS_FLAGS)
+    stream = stream.filter("setsar", picture.sample_aspect_ratio)
+    for number, pix_fmt in enumerate(picture.pix_fmts):
+        stream = stream.filter("scale", flags=SWS_FLAGS) if number else stream
+        stream = stream.filter("format", pix_fmt)
+    if lossless:  # alternating views make x264 reorder its references, and lossless is no longer
+        stream = stream.filter("sidedata", "delete", type="STEREO3D")
+    if picture.rgb:
+        return stream.filter("setparams", colorspace="gbr")
+    return stream.filter("setparams", range=picture.color_range) if picture.color_range else stream
 
 
 def watched_frames(index: FrameIndex, plan: VideoPlan, group: Group) -> tuple[range, ...]:
@@ -118,12 +139,19 @@ def witnessed(index: FrameIndex, rows: Sequence[HashedFrame]) -> dict[int, str]:
 
 def expected_times(index: FrameIndex, chunk: Chunk) -> list[int]:
     """The times, in ticks of the index, at which the chunk's packets are shown, counted from its first."""
-    if not index.increasing:
+    if not index.encodable:
         return list(range(chunk.frames))
     return [pts - index.pts[chunk.first] for pts in index.pts[chunk.first : chunk.end]]
 
 
-def output_times(index: FrameIndex, zero: Fraction) -> list[int]:
-    """Time of every frame in the output, in ticks of the index, counted from `zero` seconds."""
-    origin = zero / index.time_base
-    return [time - round(origin) for time in presentation_times(index.pts)]
+def output_times(index: FrameIndex, zero: Fraction) -> tuple[list[int], Fraction]:
+    """Time of every frame in the output, counted from `zero` seconds, and the time base of these times.
+
+    That is the source's, but where frames lie so far apart that no container counts it: there ticks are coarser.
+    """
+    widest = max((b - a for a, b in pairwise(index.pts)), default=0)
+    origin = round(zero / index.time_base)
+    if widest < WIDEST_GAP:
+        return presentation_times(time - origin for time in index.pts), index.time_base
+    coarse = Fraction(1, max(1, math.floor(WIDEST_GAP / (widest * index.time_base)) - 1))
+    return presentation_times(round((time - origin) * index.time_base / coarse) for time in index.pts), coarse

@@ -5,7 +5,6 @@ kernel when the starting thread ends (Linux), and nice 10, so that encodes never
 """
 
 import asyncio
-import collections
 import contextlib
 import ctypes
 import functools
@@ -28,7 +27,7 @@ from framemill.errors import FfmpegFailed, WrongUse
 
 log = logging.getLogger(__name__)
 
-_STDERR_LINES = 50
+_STDERR_BYTES = 1 << 18  # of the end; a damaged source makes a decoder write without end
 _LINE_BYTES = 1 << 24  # one line of a child's answer; a JSON index of a long title is one line
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
@@ -38,7 +37,7 @@ Progress = Callable[[dict[str, str]], None]
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """A process that ended: its exit status and what it wrote (the last lines, of stderr)."""
+    """A process that ended: its exit status and what it wrote (of stderr, the end)."""
 
     status: int
     stdout: bytes
@@ -169,7 +168,7 @@ async def _read_stdout(process: asyncio.subprocess.Process, on_progress: Progres
 
 async def _read_stderr(process: asyncio.subprocess.Process) -> str:
     assert process.stderr is not None  # noqa: S101 - asked for with PIPE
-    kept: collections.deque[str] = collections.deque(maxlen=_STDERR_LINES)
+    kept = b""
     while chunk := await process.stderr.read(1 << 16):
-        kept.extend(chunk.decode(errors="replace").splitlines())
-    return "\n".join(kept)
+        kept = (kept + chunk)[-_STDERR_BYTES:]
+    return kept.decode(errors="replace")

@@ -5,6 +5,7 @@ pass over the whole source is the truth, and its hashes let each chunk prove tha
 """
 
 import hashlib
+import re
 from collections.abc import Sequence
 from fractions import Fraction
 from itertools import accumulate, pairwise
@@ -12,7 +13,7 @@ from typing import Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
-from framemill.errors import SourceUnreadable
+from framemill.errors import MediaError, SourceUnreadable
 from framemill.media import ffmpeg
 from framemill.media.inspect import Inspection, Packets
 
@@ -62,6 +63,11 @@ class FrameIndex(BaseModel):
         return all(a < b for a, b in pairwise(self.pts))
 
     @property
+    def encodable(self) -> bool:
+        """Whether encoders and the chunks' own container can hold these times: growing, and no gap beyond 31 bits."""
+        return all(0 < b - a < WIDEST_GAP for a, b in pairwise(self.pts))
+
+    @property
     def fingerprint(self) -> str:
         """Names this list of frames; part of every chunk's key."""
         columns = f"{self.time_base}|{self.source}|{','.join(map(str, self.pts))}|{','.join(self.hashes)}"
@@ -72,8 +78,11 @@ class FrameIndex(BaseModel):
         return self.pts[frame] * self.time_base
 
 
+WIDEST_GAP = 1 << 31  # a sample's duration in MP4 has 32 bits, its composition offset 31 (ISO/IEC 14496-12, 8.6.1)
+
+
 class FirstFrame(BaseModel):
-    """Where a stream begins when ffmpeg decodes it, read from a framehash header and its first line."""
+    """Where a stream begins when this ffmpeg decodes it, and what its first picture is."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -83,6 +92,9 @@ class FirstFrame(BaseModel):
     height: int = 0
     """Size after rotation, in pixels."""
     sample_aspect_ratio: str = "0/1"
+    pix_fmt: str = ""
+    color_range: str = "unknown"
+    """`tv`, `pc` or `unknown`, as ffmpeg's `showinfo` says."""
 
     @property
     def seconds(self) -> Fraction:
@@ -162,13 +174,15 @@ def _leads(packets: Packets) -> bool:
 
 async def first_frame(source: str, stream: str) -> FirstFrame | None:
     """The first decoded frame of a stream (`0:V:0`, `0:a:1`), or None when nothing decodes."""
-    limit = "-frames:a" if ":a:" in stream else "-frames:v"
-    finished = await ffmpeg.run([
-        ffmpeg.binary(), *DECODE, "-i", source, "-map", stream, limit, "1", *FRAMEHASH,
-    ])  # fmt: skip
+    one = ["-frames:a", "1"] if ":a:" in stream else ["-frames:v", "1", "-vf", "showinfo=checksum=0"]
+    talking = ["-nostdin", "-v", "info", "-nostats", "-copyts", "-threads", "1"]
+    finished = await ffmpeg.run([ffmpeg.binary(), *talking, "-i", source, "-map", stream, *one, *FRAMEHASH])
     header, rows = parse_framehash(finished.stdout.decode())
     if not rows:
         return None
+    shown = dict(reversed(_SHOWN.findall(finished.stderr)))  # of the first picture, if a second one is told of
+    if ":a:" not in stream and "fmt" not in shown:
+        raise MediaError("ffmpeg does not name the pixel format; unset FRAMEMILL_FFMPEG to use the bundled one.")
     width, _, height = header.get("dimensions", "0x0").partition("x")
     return FirstFrame(
         time_base=Fraction(header["tb"]),
@@ -176,7 +190,12 @@ async def first_frame(source: str, stream: str) -> FirstFrame | None:
         width=int(width),
         height=int(height),
         sample_aspect_ratio=header.get("sar", "0/1"),
+        pix_fmt=shown.get("fmt", ""),
+        color_range=shown.get("color_range", "unknown"),
     )
+
+
+_SHOWN = re.compile(r"showinfo.*?\b(fmt|color_range):(\w+)")
 
 
 #: The options of every decode whose times and pixels must agree: absolute times, and one thread, because damaged
@@ -186,11 +205,16 @@ DECODE = ("-nostdin", "-v", "error", "-copyts", "-threads", "1")
 FRAMEHASH = ("-fps_mode", "passthrough", "-enc_time_base", "filter", "-f", "framehash", "-hash", "murmur3", "-")
 
 
-async def by_decode(source: str, why: str, packets: Packets) -> FrameIndex:
-    """The index taken from one decode of the whole source. Raises `SourceUnreadable` when no frame comes out."""
+async def by_decode(source: str, why: str, packets: Packets) -> FrameIndex | None:
+    """The index taken from one decode of the whole source; None when it shows nothing, and nothing is wrong with it.
+
+    Raises `SourceUnreadable` when no frame comes out and the decoder complains.
+    """
     finished = await ffmpeg.run([ffmpeg.binary(), *DECODE, "-i", source, "-map", "0:V:0", *FRAMEHASH])
     header, rows = parse_framehash(finished.stdout.decode())
     complaints = tuple(finished.stderr.splitlines())
+    if not rows and finished.status == 0 and not complaints:
+        return None
     if not rows:
         said = complaints[-1] if complaints else "the decoder gave no reason"
         raise SourceUnreadable(f"No frame of {source} can be decoded: {said}.")

@@ -52,8 +52,6 @@ class Inspection(BaseModel):
     """Index of the first real video stream (no cover art), if any."""
     audio: int | None
     """Index of the default, else the first, audio stream, if any."""
-    pix_fmt: str | None
-    """Of the first decoded picture."""
     packets: Packets
     sha256: str
     """Of the whole file; empty when packets were not asked for."""
@@ -70,7 +68,6 @@ def inspect(request: InspectRequest) -> Inspection:
             video, audio = _choose(container)
             facts = _facts(container, request.path)
             packets = _packets(container, video) if request.packets and video is not None else Packets()
-            pix_fmt = _first_pix_fmt(container, video) if video is not None else None
             chosen = tuple(None if stream is None else int(stream.index) for stream in (video, audio))
     except FileNotFoundError:
         raise SourceMissing(f"There is no file {request.path}.") from None
@@ -83,7 +80,6 @@ def inspect(request: InspectRequest) -> Inspection:
         facts=facts,
         video=chosen[0],
         audio=chosen[1],
-        pix_fmt=pix_fmt,
         packets=packets,
         sha256=_sha256(request.path) if request.packets else "",
     )
@@ -131,36 +127,13 @@ def _packets(container: Any, stream: Any) -> Packets:
     return found
 
 
-def _first_pix_fmt(container: Any, stream: Any) -> str | None:
-    """What the decoder delivers may differ from what the container declares."""
-    declared: str | None = stream.codec_context.pix_fmt if stream.codec_context else None
-    try:
-        container.seek(0)
-    except (av.error.FFmpegError, OSError):
-        return declared
-    stream.thread_type = "NONE"
-    for attempt in range(_FIRST_PICTURE_PACKETS):
-        try:
-            packet = next(container.demux(stream))
-            for frame in packet.decode():
-                return str(frame.format.name)
-            if packet.size == 0 and attempt:
-                break
-        except (av.error.FFmpegError, OSError, StopIteration):
-            continue
-    return declared
-
-
-_FIRST_PICTURE_PACKETS = 300  # a decoder that was silent for so long will not tell
-
-
 def _nal_length_size(codec: str, stream: Any) -> int:
     """Bytes of a NAL unit's length in avcC/hvcC samples; 0 for Annex B start codes (ISO/IEC 14496-15)."""
-    extradata = stream.codec_context.extradata or b""
+    extradata = stream.codec_context.extradata if stream.codec_context else None
     at = _LENGTH_SIZE_AT.get(codec)
-    if at is None or len(extradata) <= at or extradata[0] != 1:
+    if at is None or extradata is None or len(extradata) <= at or extradata[0] != 1:
         return 0
-    return (extradata[at] & 3) + 1
+    return int(extradata[at] & 3) + 1
 
 
 _LENGTH_SIZE_AT = {"h264": 4, "hevc": 21}
@@ -283,5 +256,8 @@ def _aspect(value: Fraction | None) -> str | None:
 
 
 def _tag(codec: Any) -> str | None:
-    tag = getattr(codec, "codec_tag", None)
+    try:
+        tag = getattr(codec, "codec_tag", None)
+    except UnicodeDecodeError:  # PyAV takes every tag for letters
+        return None
     return tag if isinstance(tag, str) else None

@@ -9,7 +9,7 @@ import sys
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from pydantic import BaseModel, TypeAdapter
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from framemill import errors
 from framemill.errors import ChildFailed, FramemillError
@@ -40,11 +40,18 @@ class Task(Generic[Request, Answer]):
         except TimeoutError:
             raise ChildFailed(f"{self.function} did not end within {timeout:g} s; it was stopped.") from None
         if finished.status == _FAILED:
-            raise _Failure.model_validate_json(finished.stdout).error()
+            raise _read(_Failure, finished.stdout, self.function).error()
         if finished.status != 0:
             how = f"was killed by signal {-finished.status}" if finished.status < 0 else f"ended with {finished.status}"
             raise ChildFailed(f"The process for {self.function} {how}: {finished.stderr.strip()[-500:]}")
-        return self.answer.model_validate_json(finished.stdout)
+        return _read(self.answer, finished.stdout, self.function)
+
+
+def _read(kind: type[Answer], answer: bytes, function: str) -> Answer:
+    try:
+        return kind.model_validate_json(answer)
+    except ValidationError as error:
+        raise ChildFailed(f"The process for {function} answered nonsense: {error.errors()[:1]}") from None
 
 
 class _Failure(BaseModel):
@@ -53,8 +60,8 @@ class _Failure(BaseModel):
 
     def error(self) -> FramemillError:
         kind = getattr(errors, self.kind, ChildFailed)
-        if not (isinstance(kind, type) and issubclass(kind, FramemillError)):
-            kind = ChildFailed
+        if not (isinstance(kind, type) and issubclass(kind, FramemillError)) or "__init__" in vars(kind):
+            kind = ChildFailed  # no error of ours, or one that is made of more than a message
         return kind(self.message)
 
 

@@ -39,7 +39,7 @@ class VideoEncoder:
 
 _H264_FORMATS = (
     "yuv420p", "yuvj420p", "yuv422p", "yuvj422p", "yuv444p", "yuvj444p", "nv12", "nv16", "nv21",
-    "yuv420p10le", "yuv422p10le", "yuv444p10le", "nv20le", "gray", "gray10le",
+    "yuv420p10le", "yuv422p10le", "yuv444p10le", "nv20le", "gray",
 )  # fmt: skip
 _H265_FORMATS = (
     "yuv420p", "yuvj420p", "yuv422p", "yuvj422p", "yuv444p", "yuvj444p", "gbrp",
@@ -66,12 +66,16 @@ _NEAREST = {
     "0rgb": "rgb24", "rgb0": "rgb24", "0bgr": "rgb24", "pal8": "rgb24", "rgb8": "rgb24", "bgr8": "rgb24",
     "rgb4_byte": "rgb24", "bgr4_byte": "rgb24", "rgb555le": "rgb24", "rgb565le": "rgb24", "bgr555le": "rgb24",
     "bgr565le": "rgb24", "rgb444le": "rgb24", "bayer_rggb8": "rgb24",
-    "monow": "gray", "monob": "gray", "ya8": "gray", "gray12le": "gray10le", "gray16le": "gray10le",
-    "gray16be": "gray10le", "gray9le": "gray10le", "grayf32le": "gray10le",
+    "monow": "gray", "monob": "gray", "ya8": "gray", "ayuv": "yuv444p", "vuya": "yuv444p", "vuyx": "yuv444p",
     "yuva420p": "yuv420p", "yuva422p": "yuv422p", "yuva444p": "yuv444p",
     "yuv410p": "yuv444p", "yuv411p": "yuv444p", "yuvj411p": "yuvj444p", "yuv440p": "yuv444p", "yuvj440p": "yuvj444p",
     "uyvy422": "yuv422p", "yuyv422": "yuv422p", "yvyu422": "yuv422p", "uyyvyy411": "yuv444p", "nv24": "yuv444p",
 }  # fmt: skip
+
+
+def is_rgb(pix_fmt: str) -> bool:
+    """Whether a pixel format holds red, green and blue, or a palette of them."""
+    return pix_fmt.startswith(("rgb", "bgr", "gbr", "argb", "abgr", "0rgb", "0bgr", "pal8", "x2rgb", "x2bgr", "bayer"))
 
 
 def lossless_pix_fmt(source: str) -> str:
@@ -83,17 +87,21 @@ def lossless_pix_fmt(source: str) -> str:
         return source
     if source in _NEAREST:
         return _NEAREST[source]
-    for family, deep in (
-        ("420", "yuv420p10le"),
-        ("422", "yuv422p10le"),
-        ("444", "yuv444p10le"),
-        ("440", "yuv444p10le"),
-    ):
-        if family in source:
-            return deep
-    if source.startswith(("gbr", "rgb", "bgr")):
+    if is_rgb(source):
         return "rgb24"
-    return "gray10le" if source.startswith("gray") else "yuv444p"
+    if source.startswith("gray"):  # x264's deep gray is read back as 4:2:0
+        return "yuv420p10le"
+    return next((deep for parts, deep in _DEEP if any(part in source for part in parts)), "yuv444p")
+
+
+_DEEP = (
+    (("420", "p010", "p012", "p016"), "yuv420p10le"),
+    (("422", "p210", "p212", "p216", "y210", "y212", "y216"), "yuv422p10le"),
+    (
+        ("444", "440", "p410", "p412", "p416", "y410", "y412", "y416", "xv30", "v30x", "xv36", "xv48", "ayuv64"),
+        "yuv444p10le",
+    ),
+)
 
 
 def pix_fmt(settings: OutputSettings, source: str, *, odd_size: bool = False) -> str:
@@ -103,13 +111,25 @@ def pix_fmt(settings: OutputSettings, source: str, *, odd_size: bool = False) ->
     """
     encoder = ENCODERS[settings.video_codec]
     if settings.pix_fmt == "source":
-        kept = lossless_pix_fmt(source)
-        return kept.replace("420", "444").replace("422", "444") if odd_size and kept.startswith("yuv") else kept
+        kept = lossless_pix_fmt(source) if settings.video_codec == "h264" else source
+        if kept not in (*encoder.pix_fmts, *_RGB_OF.get(encoder.name, ())):
+            kept = next(
+                (known for known in encoder.usual if "10" in known and "10" in lossless_pix_fmt(source)), "yuv420p"
+            )
+        return _WITHOUT_SUBSAMPLING.get(kept, kept) if odd_size else kept
     if settings.pix_fmt is None:
         return source if source in encoder.usual else encoder.usual[0]
-    if settings.pix_fmt not in (*encoder.pix_fmts, *(X264_RGB.pix_fmts if encoder.name == "libx264" else ())):
+    if settings.pix_fmt not in (*encoder.pix_fmts, *_RGB_OF.get(encoder.name, ())):
         raise InvalidSetting(f"{encoder.name} takes no {settings.pix_fmt}; it takes {', '.join(encoder.pix_fmts)}.")
     return settings.pix_fmt
+
+
+_RGB_OF = {"libx264": X264_RGB.pix_fmts}
+_WITHOUT_SUBSAMPLING = {
+    "yuv420p": "yuv444p", "yuvj420p": "yuvj444p", "yuv422p": "yuv444p", "yuvj422p": "yuvj444p", "nv12": "yuv444p",
+    "nv21": "yuv444p", "nv16": "yuv444p", "nv20le": "yuv444p10le", "yuv420p10le": "yuv444p10le",
+    "yuv422p10le": "yuv444p10le",
+}  # fmt: skip
 
 
 def video_encoder(
@@ -202,5 +222,5 @@ _LAYOUTS = {
     "aac": ("mono", "stereo", "3.0", "4.0", "5.0", "5.1", "6.1", "7.1"),
     "opus": ("mono", "stereo", "3.0", "quad", "5.0", "5.1", "6.1", "7.1"),
     "flac": ("mono", "stereo", "3.0", "quad", "5.0", "5.1", "6.1", "7.1"),
-    "alac": ("mono", "stereo", "3.0", "4.0", "5.0", "5.1", "6.1", "7.1(wide)"),
+    "alac": ("mono", "stereo", "3.0", "4.0", "5.0", "5.1", "6.1(back)", "7.1(wide)"),
 }

@@ -110,7 +110,7 @@ def plan_video(index: FrameIndex, settings: OutputSettings, run: RunSettings, fr
 
 def segment_starts(index: FrameIndex, seconds: float) -> tuple[int, ...]:
     """First frame of each segment: the first at or after k·seconds, for every k that has a frame of its own."""
-    length = Fraction(seconds).limit_denominator(1000) / index.time_base
+    length = Fraction(str(seconds)) / index.time_base
     times = _times(index)
     count = math.ceil((times[-1] - times[0] + index.last_duration) / length)
     starts = (bisect.bisect_left(times, times[0] + k * length) for k in range(count))
@@ -137,13 +137,14 @@ def _equal(count: int, parts: int) -> dict[int, str]:
 
 
 def _usual_count(index: FrameIndex, run: RunSettings) -> int:
-    """How many chunks a title of that length is cut into."""
+    """How many chunks a title of that length is cut into; never more than it has frames."""
     times = _times(index)
     duration = (times[-1] - times[0] + index.last_duration) * index.time_base
     if run.chunk_seconds is not None:
-        return max(1, math.ceil(duration / Fraction(run.chunk_seconds)))
+        count = math.ceil(duration / Fraction(str(run.chunk_seconds)))
+        return min(max(1, count), len(times))
     length = min(max(duration / CHUNKS_OF_A_TITLE, Fraction(SHORTEST_SECONDS)), Fraction(LONGEST_SECONDS))
-    count = max(1, math.ceil(duration / length))
+    count = min(max(1, math.ceil(duration / length)), len(times))
     return count if len(index.seek_points) > 1 else min(count, LINEAR_GROUPS)
 
 
@@ -156,18 +157,19 @@ def _thinned(segments: Sequence[int], parts: int) -> list[int]:
 def _snapped(index: FrameIndex, parts: int) -> dict[int, str]:
     """Equal parts by time, each boundary moved to a source keyframe that lies near."""
     times = _times(index)
+    keys = [point.frame for point in index.seek_points]
     length = Fraction(times[-1] - times[0] + index.last_duration, parts)
     found = {0: "start"}
     for part in range(1, parts):
         target = times[0] + part * length
-        near = [point for point in index.seek_points if abs(point.pts - target) <= SNAP * length]
-        point = min(near, key=lambda point: abs(point.pts - target), default=None)
-        if point is not None:
-            found[point.frame] = "source keyframe"
-        else:
-            frame = bisect.bisect_left(times, target)
-            if frame < len(times):
-                found[frame] = "no source keyframe near"
+        frame = bisect.bisect_left(times, target)
+        after = bisect.bisect_left(keys, frame)
+        beside = keys[max(after - 1, 0) : after + 1]
+        nearest = min(beside, key=lambda key: abs(times[key] - target), default=None)
+        if nearest is not None and abs(times[nearest] - target) <= SNAP * length:
+            found[nearest] = "source keyframe"
+        elif frame < len(times):
+            found[frame] = "no source keyframe near"
     return {first: found[first] for first in sorted(found)}
 
 
@@ -210,10 +212,12 @@ def _needs_no_preroll(index: FrameIndex, chunk: Chunk) -> bool:
 
 def seek_point(points: Sequence[SeekPoint], frame: int) -> SeekPoint | None:
     """Where to start decoding for a frame: the keyframe at or before it, or one earlier when that is not clean."""
-    at = bisect.bisect_right([point.frame for point in points], frame) - 1
+    at = bisect.bisect_right(points, frame, key=lambda point: point.frame) - 1
     if at < 0:
         return None
-    return points[at] if points[at].clean else points[max(at - 1, 0)]
+    if points[at].clean:
+        return points[at]
+    return points[at - 1] if at else None
 
 
 def _times(index: FrameIndex) -> Sequence[int]:

@@ -11,7 +11,7 @@ from typing import Any
 import ffmpeg
 
 from framemill.jobs.settings import OutputSettings
-from framemill.media.options import AUDIO_CPU_FLAGS, Options, audio_encoder, channel_layout
+from framemill.media.options import AUDIO_CPU_FLAGS, MOST_CHANNELS, Options, audio_encoder, channel_layout
 from framemill.media.source import Source
 
 _TEXT_CODECS = frozenset({"subrip", "srt", "ass", "ssa", "mov_text", "webvtt", "text"})
@@ -43,6 +43,9 @@ def sound_command(source: Source, settings: OutputSettings, path: Path) -> list[
         channels = int(source.sound.get("channels", 0))
         sound = sound.filter("asetpts", "PTS-STARTPTS")
         layout = channel_layout(settings, channels)
+        if channels > MOST_CHANNELS and "channels" in str(source.sound.get("channel_layout")):
+            # Nobody knows where these many speakers stand: the first ones are kept.
+            sound = sound.filter("pan", "7.1|" + "|".join(f"c{n}=c{n}" for n in range(MOST_CHANNELS)))
         if layout is not None:
             sound = sound.filter("aformat", channel_layouts=layout)
         options = audio_encoder(settings, int(source.sound.get("sample_rate", 0)), channels)

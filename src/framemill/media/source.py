@@ -70,4 +70,4 @@ async def index_source(source: Source, *, decode: bool, linear: bool) -> FrameIn
     if why is None and source.first_picture is not None:
         return indexing.from_packets(inspection.packets, source.first_picture.time_base)
     index = await indexing.by_decode(source.path, why or "nothing decodes", inspection.packets)
-    return index.model_copy(update={"seek_points": ()}) if linear else index
+    return index.model_copy(update={"seek_points": ()}) if linear and index is not None else index

@@ -104,7 +104,7 @@ def plan_title(
             film = Film(
                 index=index,
                 plan=plan_video(index, settings, run, first.width * first.height * _BYTES_A_PIXEL),
-                pictures=pictures(settings, first, source.inspection.pix_fmt or "yuv420p"),
+                pictures=pictures(settings, first),
             )
     sound = source.first_sound is not None and settings.audio_codec != "none"
     if sound and source.first_sound is not None:

@@ -4,12 +4,16 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from framemill.errors import SourceMissing, WrongUse
+from framemill.errors import InvalidSetting, SourceMissing, WrongUse
 from framemill.jobs.presets import DEFAULT_PRESET, preset_named
 from framemill.jobs.settings import Container, OutputSettings, RunSettings, Value, apply_assignments
 from framemill.storage.http import is_remote
 
 FILE_SUFFIXES: Mapping[str, Container] = {".mp4": "mp4", ".mov": "mov", ".mkv": "mkv", ".webm": "webm"}
+
+
+#: The files of a package that carry no name of a rendition.
+PACKAGE_FILES = ("video.mp4", "master.m3u8")
 
 
 class EncodeRequest(Value):
@@ -36,10 +40,13 @@ def encode_request(
     base = preset_named(name).output
     chosen = _fitted(base, container)
     output, run = apply_assignments(chosen, RunSettings(), dict(assignments or {}))
+    if output.container != container:
+        raise InvalidSetting(f"container: {destination} says {container}; change the destination instead.")
     found = source if is_remote(source) else existing(source)
     target = os.path.abspath(destination)
-    if Path(target).exists() and not is_remote(source) and os.path.samefile(found, target):
-        raise WrongUse(f"{destination} is the source itself; name another destination.")
+    for written in (target, *(os.path.join(target, name) for name in PACKAGE_FILES)):
+        if not is_remote(source) and os.path.exists(written) and os.path.samefile(found, written):
+            raise WrongUse(f"{source} would be overwritten by its own encode; name another destination.")
     return EncodeRequest(source=found, destination=target, preset=name, output=output, run=run)
 
 
@@ -82,4 +89,6 @@ def _fitted(settings: OutputSettings, container: Container) -> OutputSettings:
         if settings.video_codec not in {"h264", "h265", "av1"} or settings.qp is not None:
             raise WrongUse("A package takes h264, h265 or av1; give the destination a suffix for a file.")
         changes["audio_codec"] = "aac"
+    else:
+        changes["ladder"] = ()  # a file has one rendition
     return OutputSettings.model_validate({**settings.model_dump(), **changes})

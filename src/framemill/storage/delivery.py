@@ -18,8 +18,7 @@ def deliver(folder: Path, target: str, package: bool) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         if not package:
-            (file,) = folder.iterdir()
-            _move(file, path)
+            _move(_only_file(folder), path)
         elif not path.exists():
             _move(folder, path)
         else:
@@ -30,6 +29,13 @@ def deliver(folder: Path, target: str, package: bool) -> None:
                 _move(file, place)
     except OSError as error:
         raise OutputError(f"The output could not be put at {target}: {error.strerror or error}.") from None
+
+
+def _only_file(folder: Path) -> Path:
+    files = list(folder.iterdir())
+    if len(files) != 1:
+        raise OutputError(f"The output holds {len(files)} files where one was expected; encode it again.")
+    return files[0]
 
 
 def _move(source: Path, target: Path) -> None:

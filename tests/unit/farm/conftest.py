@@ -139,9 +139,7 @@ def make_title(order: PlanOrder) -> Title:
             {"index": 2, "codec_type": "subtitle", "codec_name": "mov_text"},
         ],
     }
-    inspection = Inspection(
-        facts=facts, video=0, audio=1, pix_fmt="yuv420p", packets=Packets(), sha256=order.source_key
-    )
+    inspection = Inspection(facts=facts, video=0, audio=1, packets=Packets(), sha256=order.source_key)
     source = Source(
         path="/in.mp4",
         inspection=inspection,

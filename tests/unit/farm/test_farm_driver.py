@@ -149,7 +149,6 @@ def test_two_outputs_of_one_source_are_both_delivered(farm: FakeFarm) -> None:
     assert states(farm) == {ChunkState.COMMITTED: 8}
 
 
-@pytest.mark.xfail(strict=True, reason="each output leases and encodes the chunks that it shares with the other")
 def test_outputs_share_the_chunks_that_are_equal(farm: FakeFarm) -> None:
     farm.submit(outputs=2)
     farm.run()
@@ -378,7 +377,6 @@ class GatedDatabase(Database):
             yield conn
 
 
-@pytest.mark.xfail(strict=True, reason="_write leaves its thread behind, and _group leases outside of its `try`")
 def test_a_cancel_amid_the_lease_leaves_nothing_leased(farm: FakeFarm, run_until: RunUntil) -> None:
     """1. The driver writes the lease, in a thread.  2. It is cancelled: nobody waits for the thread, and no result is
     waited for, so nothing is released.  3. The lease is written."""
@@ -402,7 +400,6 @@ def test_a_cancel_amid_the_lease_leaves_nothing_leased(farm: FakeFarm, run_until
     assert states(farm) == {ChunkState.WAITING: 4}
 
 
-@pytest.mark.xfail(strict=True, reason="InvalidTransition comes out of Driver.run, and Coordinator.cancel stops there")
 def test_a_result_that_comes_after_the_cancel_is_dropped(farm: FakeFarm) -> None:
     farm.submit()
     driver = farm.driver()
@@ -434,13 +431,7 @@ def test_a_new_driver_goes_on_where_the_old_one_died(farm: FakeFarm, run_until: 
 
 @pytest.mark.parametrize(
     "state",
-    [
-        *WORKING[:-1],
-        pytest.param(
-            JobState.DELIVERING,
-            marks=pytest.mark.xfail(strict=True, reason="what was moved already is missed, so the job fails"),
-        ),
-    ],
+    WORKING,
 )
 def test_work_that_nobody_knew_was_done_is_done_again_without_harm(
     farm: FakeFarm, run_until: RunUntil, state: JobState
@@ -454,7 +445,6 @@ def test_work_that_nobody_knew_was_done_is_done_again_without_harm(
     assert states(farm) == {ChunkState.COMMITTED: 4}
 
 
-@pytest.mark.xfail(strict=True, reason="a delivery gets a new id each time, so it is written twice")
 def test_a_delivery_is_told_once(farm: FakeFarm, run_until: RunUntil) -> None:
     farm.submit()
     run_until(after=JobState.PACKAGING)
@@ -501,7 +491,6 @@ def test_a_committed_chunk_whose_blob_is_gone_is_encoded_again(farm: FakeFarm, r
     assert farm.target.read_bytes() == FILM
 
 
-@pytest.mark.xfail(strict=True, reason="_group does not look whether it got the lease, and nobody ends the old one")
 def test_leases_of_a_coordinator_that_was_killed_are_ended(farm: FakeFarm, run_until: RunUntil) -> None:
     farm.submit()
     run_until(before=JobState.ENCODING)
@@ -515,7 +504,6 @@ def test_leases_of_a_coordinator_that_was_killed_are_ended(farm: FakeFarm, run_u
     assert states(farm) == {ChunkState.COMMITTED: 4}
 
 
-@pytest.mark.xfail(strict=True, raises=KeyError, reason="the driver has no step for StopWork")
 def test_a_cancel_that_the_old_coordinator_did_not_end_is_ended(farm: FakeFarm, run_until: RunUntil) -> None:
     farm.submit()
     run_until(before=JobState.ENCODING)
@@ -523,7 +511,6 @@ def test_a_cancel_that_the_old_coordinator_did_not_end_is_ended(farm: FakeFarm, 
     assert farm.run().state is JobState.CANCELLED
 
 
-@pytest.mark.xfail(strict=True, reason="_package makes chunk_mismatch of whatever went wrong")
 def test_a_join_that_is_done_again_fails_with_its_own_reason(farm: FakeFarm, run_until: RunUntil) -> None:
     farm.submit()
     run_until(before=JobState.PACKAGING)

@@ -23,9 +23,7 @@ def make_inspection() -> Callable[..., Inspection]:
             "format": {"format_name": video.pop("format", "mov,mp4")},
             "streams": [VIDEO | video, {**SOUND}, *more],
         }
-        return Inspection(
-            facts=facts, video=0, audio=1, pix_fmt="yuv420p", packets=packets or Packets(), sha256="5" * 64
-        )
+        return Inspection(facts=facts, video=0, audio=1, packets=packets or Packets(), sha256="5" * 64)
 
     return make
 
@@ -41,6 +39,14 @@ def source(make_inspection: Callable[..., Inspection]) -> Source:
     return Source(
         path="/in.mkv",
         inspection=make_inspection(*texts),
-        first_picture=FirstFrame(time_base=Fraction(1, 25), pts=10, width=640, height=360, sample_aspect_ratio="1/1"),
+        first_picture=FirstFrame(
+            time_base=Fraction(1, 25),
+            pts=10,
+            width=640,
+            height=360,
+            sample_aspect_ratio="1/1",
+            pix_fmt="yuv420p",
+            color_range="tv",
+        ),
         first_sound=FirstFrame(time_base=Fraction(1, 44100), pts=44100),
     )

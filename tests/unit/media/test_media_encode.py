@@ -58,12 +58,12 @@ def test_the_first_chunk_is_decoded_from_the_start(make_title: MakeTitle) -> Non
     graph = (
         "[0:V:0]split=2[s0][s1];"
         f"[s0]trim=end_pts=20[s2];[s2]setpts=PTS-(10)[s3];[s3]{SCALE}[s4];[s4]setsar=1/1[s5];[s5]format=yuv420p[s6];"
-        "[s1]trim=end_pts=22:start_pts=20[s7]"
+        "[s6]setparams=range=tv[s7];[s1]trim=end_pts=22:start_pts=20[s8]"
     )
     assert command(make_title(), 0) == [
         *("-copyts", "-threads", "1", "-i", "/in.mkv", "-filter_complex", graph),
-        *("-map", "[s6]", *ENCODE, "/0.mp4"),
-        *("-map", "[s7]", *WITNESS),
+        *("-map", "[s7]", *ENCODE, "/0.mp4"),
+        *("-map", "[s8]", *WITNESS),
         *TOOLS,
     ]
 
@@ -72,18 +72,18 @@ def test_a_later_group_seeks_trims_and_watches_both_its_seams(make_title: MakeTi
     """Two chunks from one decode; the last has no end, so that frames nobody knows of are found out."""
     graph = (
         "[0:V:0]split=3[s0][s1][s2];"
-        f"[s0]trim=end_pts=50:start_pts=40[s3];[s3]setpts=PTS-(40)[s4];"
-        f"[s4]{SCALE}[s5];[s5]setsar=1/1[s6];[s6]format=yuv420p[s7];"
-        f"[s1]trim=start_pts=50[s8];[s8]setpts=PTS-(50)[s9];"
-        f"[s9]{SCALE}[s10];[s10]setsar=1/1[s11];[s11]format=yuv420p[s12];"
-        "[s2]trim=end_pts=42:start_pts=40[s13]"
+        "[s0]trim=end_pts=50:start_pts=40[s3];[s3]setpts=PTS-(40)[s4];"
+        f"[s4]{SCALE}[s5];[s5]setsar=1/1[s6];[s6]format=yuv420p[s7];[s7]setparams=range=tv[s8];"
+        "[s1]trim=start_pts=50[s9];[s9]setpts=PTS-(50)[s10];"
+        f"[s10]{SCALE}[s11];[s11]setsar=1/1[s12];[s12]format=yuv420p[s13];[s13]setparams=range=tv[s14];"
+        "[s2]trim=end_pts=42:start_pts=40[s15]"
     )
     assert command(make_title(), 3) == [
         *("-copyts", "-noaccurate_seek", "-seek_timestamp", "1", "-ss", "1.200000", "-threads", "1", "-i", "/in.mkv"),
         *("-filter_complex", graph),
-        *("-map", "[s7]", *ENCODE, "/3.mp4"),
-        *("-map", "[s12]", *ENCODE, "/4.mp4"),
-        *("-map", "[s13]", *WITNESS),
+        *("-map", "[s8]", *ENCODE, "/3.mp4"),
+        *("-map", "[s14]", *ENCODE, "/4.mp4"),
+        *("-map", "[s15]", *WITNESS),
         *TOOLS,
     ]
 
@@ -91,7 +91,7 @@ def test_a_later_group_seeks_trims_and_watches_both_its_seams(make_title: MakeTi
 def test_a_witness_of_two_seams_selects_them(make_title: MakeTitle) -> None:
     argv = command(make_title(), 1)
     assert argv[argv.index("-filter_complex") + 1].endswith(
-        "[s1]trim=end_pts=32:start_pts=20[s7];[s7]select=between(pts\\,20\\,21)+between(pts\\,30\\,31)[s8]"
+        "[s1]trim=end_pts=32:start_pts=20[s8];[s8]select=between(pts\\,20\\,21)+between(pts\\,30\\,31)[s9]"
     )
 
 
@@ -99,12 +99,12 @@ def test_a_source_whose_times_run_backwards_is_trimmed_by_number(make_title: Mak
     """Linear, unwatched, and with a graph that is never rebuilt: it would count anew."""
     title = make_title(film((0, 1, 2, 2, 1, 5)), chunk_frames=2)
     graph = (
-        f"[0:V:0]split=1[s0];[s0]trim=end_frame=4:start_frame=2[s1];[s1]setpts=N[s2];"
-        f"[s2]{SCALE}[s3];[s3]setsar=1/1[s4];[s4]format=yuv420p[s5]"
+        f"[0:V:0]split=1[s0];[s0]trim=end_frame=4:start_frame=2[s1];[s1]setpts=N[s2];[s2]setparams=range=tv[s3];"
+        f"[s3]{SCALE}[s4];[s4]setsar=1/1[s5];[s5]format=yuv420p[s6];[s6]setparams=range=tv[s7]"
     )
     assert command(title, 1) == [
         *("-copyts", "-reinit_filter", "0", "-threads", "1", "-i", "/in.mkv", "-filter_complex", graph),
-        *("-map", "[s5]", *ENCODE, "/1.mp4"),
+        *("-map", "[s7]", *ENCODE, "/1.mp4"),
         *TOOLS,
     ]
 
@@ -112,9 +112,12 @@ def test_a_source_whose_times_run_backwards_is_trimmed_by_number(make_title: Mak
 def test_a_package_forces_the_idrs_of_its_segments_and_no_others(make_title: MakeTitle) -> None:
     settings = OutputSettings(container="package", segment_seconds=0.2)
     argv = command(make_title(settings=settings, chunk_frames=50), 0)
-    graph = f"[0:V:0]split=1[s0];[s0]setpts=PTS-(10)[s1];[s1]{SCALE}[s2];[s2]setsar=1/1[s3];[s3]format=yuv420p[s4]"
+    graph = (
+        f"[0:V:0]split=1[s0];[s0]setpts=PTS-(10)[s1];[s1]{SCALE}[s2];[s2]setsar=1/1[s3];"
+        "[s3]format=yuv420p[s4];[s4]setparams=range=tv[s5]"
+    )
     assert argv == [
-        *("-copyts", "-threads", "1", "-i", "/in.mkv", "-filter_complex", graph, "-map", "[s4]"),
+        *("-copyts", "-threads", "1", "-i", "/in.mkv", "-filter_complex", graph, "-map", "[s5]"),
         *("-f", "mp4", "-c:v", "libx264", "-crf", "23", "-enc_time_base", "filter", "-fflags", "+bitexact"),
         "-force_key_frames",
         "expr:" + "+".join(f"eq(n,{frame})" for frame in range(5, 50, 5)),
@@ -171,10 +174,42 @@ def test_a_chunks_times_count_from_its_first_frame(make_title: MakeTitle) -> Non
 
 
 def test_output_times_count_from_the_earliest_stream() -> None:
-    assert output_times(film((10, 11, 15)), Fraction(10, 25)) == [0, 1, 5]
-    assert output_times(film((10, 11, 15)), Fraction(1, 5)) == [5, 6, 10]
-    assert output_times(film((10, 11, 11, 12)), Fraction(10, 25)) == [0, 1, 2, 3]
-    assert output_times(film((10, 11)), Fraction(39, 100)) == [0, 1]  # sound that starts a quarter of a tick earlier
+    def times(pts: tuple[int, ...], zero: Fraction) -> list[int]:
+        found, time_base = output_times(film(pts), zero)
+        assert time_base == Fraction(1, 25)
+        return found
+
+    assert times((10, 11, 15), Fraction(10, 25)) == [0, 1, 5]
+    assert times((10, 11, 15), Fraction(1, 5)) == [5, 6, 10]
+    assert times((10, 11, 11, 12), Fraction(10, 25)) == [0, 1, 2, 3]
+    assert times((10, 11), Fraction(39, 100)) == [0, 1]  # sound that starts a quarter of a tick earlier
+
+
+def test_frames_too_far_apart_for_any_container_are_counted_in_coarser_ticks() -> None:
+    index = film((0, 1, 1 << 32))
+    assert output_times(index, Fraction(0)) == ([0, 1, round((1 << 32) * 11 / 25)], Fraction(1, 11))
+    assert index.increasing
+    assert not index.encodable
+
+
+def test_a_chunk_of_frames_too_far_apart_is_encoded_by_their_numbers(make_title: MakeTitle) -> None:
+    title = make_title(film((0, 1, 1 << 32), 0), chunk_frames=3)
+    assert expected_times(title.pictured.index, title.pictured.plan.chunks[0]) == [0, 1, 2]
+    argv = command(title, 0)
+    assert "[s0]setpts=N[s1]" in argv[argv.index("-filter_complex") + 1]
+
+
+def test_lossless_rgb_goes_by_planes_and_says_what_it_is(source: Source) -> None:
+    assert source.first_picture is not None
+    palette = source.model_copy(update={"first_picture": source.first_picture.model_copy(update={"pix_fmt": "pal8"})})
+    settings = OutputSettings(qp=0, pix_fmt="source")
+    argv = command(plan_title(palette, film((0, 1)), settings, RunSettings(chunks=1), "build"), 0)
+    assert argv[argv.index("-filter_complex") + 1] == (
+        f"[0:V:0]split=1[s0];[s0]setpts=PTS-(0)[s1];[s1]{SCALE}[s2];[s2]setsar=1/1[s3];[s3]format=gbrp[s4];"
+        f"[s4]{SCALE.replace('640:360:', '')}[s5];[s5]format=rgb24[s6];[s6]sidedata=delete:type=STEREO3D[s7];"
+        "[s7]setparams=colorspace=gbr[s8]"
+    )
+    assert argv[argv.index("-c:v") + 1] == "libx264rgb"
 
 
 def test_a_chunks_key_is_made_of_all_that_its_bytes_depend_on(make_title: MakeTitle) -> None:

@@ -3,7 +3,6 @@
 import itertools
 from fractions import Fraction
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -298,7 +297,6 @@ def test_a_keyframe_that_is_not_clean_needs_another_before_it() -> None:
     assert seek_point(index.seek_points[1:], 99) is None
 
 
-@pytest.mark.xfail(strict=True, reason="seek_point: points[max(at - 1, 0)] stays at the keyframe that is not clean")
 def test_before_the_first_keyframe_there_is_the_start() -> None:
     assert seek_point(film(300, 100, 200, unclean=(100,)).seek_points, 150) is None
 
@@ -310,6 +308,5 @@ def test_the_frames_of_a_group_never_cross_a_keyframe_that_starts_a_chunk() -> N
     assert decode_groups(index, plan.chunks, SMALL) == plan.groups
 
 
-@pytest.mark.xfail(strict=True, raises=ZeroDivisionError, reason="limit_denominator(1000) makes it 0")
 def test_segments_may_be_as_short_as_the_settings_allow() -> None:
     assert segment_starts(film(3, 0), 0.0004) == (0, 1, 2)

@@ -44,6 +44,13 @@ def test_sound_of_more_channels_than_any_layout_is_mixed_down(source: Source) ->
     ]
 
 
+def test_of_many_channels_that_stand_nowhere_the_first_are_kept(source: Source) -> None:
+    source.sound.update(channels=10, channel_layout="10 channels")
+    argv = sound_command(source, OutputSettings(), OUT)
+    graph = argv[argv.index("-filter_complex") + 1].replace("\\", "")  # ffmpeg's own way to write `=` in a graph
+    assert graph == "[0:a:0]asetpts=PTS-STARTPTS[s0];[s0]pan=7.1|c0=c0|c1=c1|c2=c2|c3=c3|c4=c4|c5=c5|c6=c6|c7=c7[s1]"
+
+
 def test_copied_sound_is_moved_to_0(source: Source) -> None:
     assert sound_command(source, OutputSettings(audio_codec="copy"), OUT) == [
         *("-copyts", "-threads", "1", "-i", "/in.mkv", "-map", "0:a:0"),
