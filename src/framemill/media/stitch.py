@@ -103,8 +103,14 @@ def _muxer_options(request: JoinRequest) -> dict[str, str]:
         # PyAV's muxer counts edit lists in milliseconds unless told; tracks that start apart would be off by half.
         scales = [request.video.time_base.denominator] if request.video else []
         fine = math.lcm(*scales, 240_000)
+        times = request.video.times if request.video else []
+        if any(b - a >= _WIDE_GAP for a, b in itertools.pairwise(times)):
+            options["video_track_timescale"] = str(scales[0])  # libav multiplies small ones, and counts a gap in 31 bits
         options |= {"movflags": "+faststart", "movie_timescale": str(fine if fine < 1 << 31 else 240_000)}
     return options
+
+
+_WIDE_GAP = 1 << 30
 
 
 def _video(output: Any, track: VideoTrack) -> Iterator[tuple[Fraction, int, Any]]:
