@@ -89,7 +89,7 @@ def lossless_pix_fmt(source: str) -> str:
         return _NEAREST[source]
     if is_rgb(source):
         return "rgb24"
-    if source.startswith("gray"):  # x264's deep gray is read back as 4:2:0
+    if source.startswith(("gray", "ya")):  # x264's deep gray is read back as 4:2:0
         return "yuv420p10le"
     return next((deep for parts, deep in _DEEP if any(part in source for part in parts)), "yuv444p")
 
