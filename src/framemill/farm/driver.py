@@ -11,13 +11,14 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from sqlalchemy import Connection
 
 from framemill.errors import FarmError, FramemillError, InvalidTransition
 from framemill.farm.crew import Crew
 from framemill.farm.encoding import chunk_blob, facts_blob
+from framemill.farm.jobstore import JobStore
 from framemill.farm.orders import (
     ChunkPlace,
     Encoded,
@@ -31,7 +32,7 @@ from framemill.farm.orders import (
 from framemill.farm.report import build_report
 from framemill.farm.titles import extras_of, load_title
 from framemill.jobs import lifecycle
-from framemill.jobs.model import ChunkRow, Delivery, Input, Job, Output, Warned
+from framemill.jobs.model import ChunkRow, Delivery, Input, Job, Output
 from framemill.jobs.reasons import Reason, reason_of
 from framemill.jobs.states import (
     ENDED_JOB,
@@ -56,11 +57,9 @@ from framemill.storage.delivery import deliver
 from framemill.storage.local import LocalBlobs
 from framemill.store import chunks as chunk_rows
 from framemill.store import deliveries as delivery_rows
-from framemill.store import jobs as job_rows
 from framemill.store.database import Database
 
 log = logging.getLogger(__name__)
-Result = TypeVar("Result")
 
 MOST_TRIES = 3
 """Leases of a group that may end without a result."""
@@ -72,8 +71,7 @@ class Driver:
     def __init__(
         self, job_id: str, *, database: Database, blobs: LocalBlobs, crew: Crew, epoch: int, work: Path
     ) -> None:
-        self.job_id = job_id
-        self._database = database
+        self._store = JobStore(job_id, database, epoch)
         self._blobs = blobs
         self._crew = crew
         self._epoch = epoch
@@ -84,21 +82,21 @@ class Driver:
 
     async def run(self) -> Job:
         """Drive the job until it has ended, and return it."""
-        job, _, _ = await self._load()
+        job, _, _ = await self._store.load()
         if job.state is JobState.QUEUED:
-            job = await self._apply(Started())
+            job = await self._store.apply(Started())
         while job.state not in ENDED_JOB:
             event = await self._perform(job)
             log.info("%s", type(event).__name__, extra={"action": "job_event", "job": job.id})
             try:
-                job = await self._apply(event)
+                job = await self._store.apply(event)
             except InvalidTransition:  # it was cancelled meanwhile: the result comes too late
-                job, _, _ = await self._load()
+                job, _, _ = await self._store.load()
         return job
 
     async def apply(self, event: JobEvent) -> Job:
         """Feed an event from outside (a cancellation) to the job."""
-        return await self._apply(event)
+        return await self._store.apply(event)
 
     async def _perform(self, job: Job) -> JobEvent:
         steps: dict[type, Callable[[Any], Awaitable[JobEvent]]] = {
@@ -122,13 +120,13 @@ class Driver:
     # What each instruction asks for
 
     async def _stopped(self, _: Any) -> JobEvent:
-        job, _, _ = await self._load()
-        rows = await self._read(lambda conn: chunk_rows.load_chunks(conn, job.id, job.attempt))
+        job, _, _ = await self._store.load()
+        rows = await self._store.read(lambda conn: chunk_rows.load_chunks(conn, job.id, job.attempt))
         await self._release_all(rows)
         return WorkStopped()
 
     async def _inputs(self, _: Any) -> JobEvent:
-        _, inputs, _ = await self._load()
+        _, inputs, _ = await self._store.load()
         for source in inputs:
             if source.state is InputState.FAILED:
                 return Failed(source.reason or Reason.INTERNAL, source.message or "The source failed.")
@@ -137,7 +135,7 @@ class Driver:
         return InputsReady()
 
     async def _plan(self, instruction: lifecycle.MakePlan) -> JobEvent:
-        job, inputs, outputs = await self._load()
+        job, inputs, outputs = await self._store.load()
         rows = []
         for output in outputs:
             order = PlanOrder(
@@ -150,18 +148,20 @@ class Driver:
             )
             planned = await self._crew.plan(order)
             rows += [_row(job, output, place) for place in planned.chunks]
-        await self._write(lambda conn: chunk_rows.replace_chunks(conn, job.id, job.attempt, rows, epoch=self._epoch))
+        await self._store.write(
+            lambda conn: chunk_rows.replace_chunks(conn, job.id, job.attempt, rows, epoch=self._epoch)
+        )
         return Planned()
 
     async def _encode(self, _: Any) -> JobEvent:
-        job, _, outputs = await self._load()
-        rows = await self._read(lambda conn: chunk_rows.load_chunks(conn, job.id, job.attempt))
+        job, _, outputs = await self._store.load()
+        rows = await self._store.read(lambda conn: chunk_rows.load_chunks(conn, job.id, job.attempt))
         await self._release_all(rows)  # leases that a coordinator before this one gave: its workers went with it
         committed = [row for row in rows if row.state is ChunkState.COMMITTED]
         here = {row.key for row in committed if self._blobs.has(chunk_blob(row.key))}
         lost = {row.key for row in committed} - here
         if lost:
-            await self._write(lambda conn: chunk_rows.return_chunks(conn, job.id, job.attempt, lost, self._epoch))
+            await self._store.write(lambda conn: chunk_rows.return_chunks(conn, job.id, job.attempt, lost, self._epoch))
         groups: dict[tuple[str, int, int], list[ChunkRow]] = defaultdict(list)
         for row in rows:
             if row.state is not ChunkState.COMMITTED or row.key in lost:
@@ -195,7 +195,7 @@ class Driver:
             for token in tokens:
                 chunk_rows.release_chunks(conn, token, self._epoch)
 
-        await self._write(release)
+        await self._store.write(release)
 
     async def _extra(self, job: Job, order: ExtraOrder) -> Encoded:
         """Sound or text that ffmpeg can make nothing of is left out, with a warning: the pictures are still good."""
@@ -204,7 +204,7 @@ class Driver:
         result = await self._tried(order)
         if result.reason is Reason.FFMPEG_FAILED and order.kind != "remux":
             what = "The sound" if order.kind == "sound" else f"Text track {order.rank}"
-            await self._warn(f"{what} could not be converted and is left out: {result.message}")
+            await self._store.warn(f"{what} could not be converted and is left out: {result.message}")
             return Encoded()
         return result
 
@@ -228,12 +228,12 @@ class Driver:
 
         try:
             async with self._in_order:  # in the order of the film: groups queue for slots as they got their lease
-                await self._write(lease)
+                await self._store.write(lease)
             async with self._same[keys[0]]:  # equal outputs share one encode
                 result = self._encoded_before(members) or await self._tried(order.model_copy(update={"token": token}))
-            await self._write(commit)
+            await self._store.write(commit)
         finally:
-            await self._write(lambda conn: chunk_rows.release_chunks(conn, token, self._epoch))
+            await self._store.write(lambda conn: chunk_rows.release_chunks(conn, token, self._epoch))
         return result
 
     def _encoded_before(self, members: Sequence[ChunkRow]) -> Encoded | None:
@@ -256,7 +256,7 @@ class Driver:
         raise AssertionError("unreachable")
 
     async def _stitch(self, _: Any) -> JobEvent:
-        job, _, outputs = await self._load()
+        job, _, outputs = await self._store.load()
         for output in outputs:
             folder = self._work / output.id
             await asyncio.to_thread(_emptied, folder)
@@ -270,88 +270,36 @@ class Driver:
         return Stitched()
 
     async def _package(self, _: Any) -> JobEvent:
-        job, inputs, outputs = await self._load()
+        job, inputs, outputs = await self._store.load()
         if any(output.id not in self._written for output in outputs):  # a coordinator that took over
             again = await self._stitch(None)
             if not isinstance(again, Stitched):
                 message = again.message if isinstance(again, Failed | IndexRefuted) else ""
                 return again if isinstance(again, Failed) else Failed(Reason.CHUNK_MISMATCH, message)
-        rows = await self._read(lambda conn: chunk_rows.load_chunks(conn, job.id, job.attempt))
+        rows = await self._store.read(lambda conn: chunk_rows.load_chunks(conn, job.id, job.attempt))
         titles = {output.id: load_title(self._blobs, self._title_key(job, output)) for output in outputs}
         report = build_report(job, inputs=inputs, outputs=outputs, titles=titles, rows=rows, written=self._written)
         deliveries = [
             _delivery(job, output, file) for output in outputs for file in self._written[output.id].files
         ]  # fmt: skip
-        await self._write(lambda conn: delivery_rows.save_deliveries(conn, deliveries))
+        await self._store.write(lambda conn: delivery_rows.save_deliveries(conn, deliveries))
         return Packaged(report)
 
     async def _deliver(self, _: Any) -> JobEvent:
-        job, _, outputs = await self._load()
+        job, _, outputs = await self._store.load()
         for output in outputs:
             folder = self._work / output.id
             if output.target is not None and folder.exists():
                 await asyncio.to_thread(deliver, folder, output.target, output.settings.container == "package")
         if all(output.target is not None for output in outputs):
             await asyncio.to_thread(_removed, self._work)
-        done = await self._read(lambda conn: delivery_rows.load_deliveries(conn, job.id))
+        done = await self._store.read(lambda conn: delivery_rows.load_deliveries(conn, job.id))
         moved = [row.model_copy(update={"state": DeliveryState.COMPLETED}) for row in done]
-        await self._write(lambda conn: delivery_rows.save_deliveries(conn, moved))
+        await self._store.write(lambda conn: delivery_rows.save_deliveries(conn, moved))
         return Delivered()
-
-    # The store
 
     def _title_key(self, job: Job, output: Output) -> str:
         return f"titles/{job.id}-{job.attempt}-{job.refuted}-{output.position}.json"
-
-    async def _load(self) -> tuple[Job, list[Input], list[Output]]:
-        found = await self._read(lambda conn: job_rows.load_job(conn, self.job_id))
-        if found is None:
-            raise FarmError(f"There is no job {self.job_id}.")
-        return found
-
-    async def _apply(self, event: JobEvent) -> Job:
-        def apply(conn: Connection) -> Job:
-            found = job_rows.load_job(conn, self.job_id)
-            assert found is not None  # noqa: S101 - it was loaded before
-            job, now = found[0], datetime.now(UTC)
-            moved, (notice, *_) = lifecycle.handle(job, event, now)
-            assert isinstance(notice, lifecycle.Notify)  # noqa: S101 - handle puts it first
-            job_rows.save_job(conn, moved, job.version, notice.kind, notice.data, now=now, epoch=self._epoch)
-            return moved
-
-        return await self._write(apply)
-
-    async def _warn(self, message: str) -> None:
-        def warn(conn: Connection) -> None:
-            found = job_rows.load_job(conn, self.job_id)
-            assert found is not None  # noqa: S101 - it was loaded before
-            job = found[0]
-            warned = Warned(about="job", about_id=job.id, reason=Reason.FFMPEG_FAILED, message=message)
-            amended = lifecycle.amend(job, warnings=(*job.warnings, warned))
-            data = {"message": message}
-            job_rows.save_job(conn, amended, job.version, "warned", data, now=datetime.now(UTC), epoch=self._epoch)
-
-        await self._write(warn)
-
-    async def _read(self, query: Callable[[Connection], Result]) -> Result:
-        def run() -> Result:
-            with self._database.reading() as conn:
-                return query(conn)
-
-        return await asyncio.to_thread(run)
-
-    async def _write(self, change: Callable[[Connection], Result]) -> Result:
-        def run() -> Result:
-            with self._database.writing() as conn:
-                return change(conn)
-
-        # A write that was begun ends, also when the job is cancelled meanwhile.
-        writing = asyncio.ensure_future(asyncio.to_thread(run))
-        try:
-            return await asyncio.shield(writing)
-        except asyncio.CancelledError:
-            await asyncio.wait([writing])
-            raise
 
 
 def _source_key(source: Input) -> str:

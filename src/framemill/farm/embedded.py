@@ -15,7 +15,7 @@ from typing import Any
 import ray
 
 from framemill.config import environment
-from framemill.errors import FarmError
+from framemill.errors import FarmError, OutputError
 from framemill.farm.actors import Coordinator, Stitcher, Worker
 from framemill.storage.local import LocalBlobs
 from framemill.store.database import Database
@@ -49,8 +49,11 @@ class Paths:
 @contextlib.contextmanager
 def workspace(beside: Path) -> Iterator[Paths]:
     """A folder for a farm next to where its output goes: there is the room, and a rename from there is one step."""
-    beside.mkdir(parents=True, exist_ok=True)
-    root = Path(tempfile.mkdtemp(prefix=".framemill-", dir=beside))
+    try:
+        beside.mkdir(parents=True, exist_ok=True)
+        root = Path(tempfile.mkdtemp(prefix=".framemill-", dir=beside))
+    except OSError as error:
+        raise OutputError(f"Nothing can be written to {beside}: {error.strerror}.") from None
     try:
         yield Paths(root)
     finally:

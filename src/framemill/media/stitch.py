@@ -105,7 +105,9 @@ def _muxer_options(request: JoinRequest) -> dict[str, str]:
         fine = math.lcm(*scales, 240_000)
         times = request.video.times if request.video else []
         if any(b - a >= _WIDE_GAP for a, b in itertools.pairwise(times)):
-            options["video_track_timescale"] = str(scales[0])  # libav multiplies small ones, and counts a gap in 31 bits
+            options["video_track_timescale"] = str(
+                scales[0]
+            )  # libav multiplies small ones, and counts a gap in 31 bits
         options |= {"movflags": "+faststart", "movie_timescale": str(fine if fine < 1 << 31 else 240_000)}
     return options
 

@@ -97,15 +97,16 @@ def plan_title(
     """Plan one output. Raises `SourceUnreadable` when nothing of what is asked for is in the source."""
     starts = []
     film = None
-    if index is not None and source.first_picture is not None and settings.video_codec != "none":
+    first = source.first_picture
+    if first is not None and settings.video_codec == "copy":
+        starts.append(first.seconds)
+    elif first is not None and index is not None and settings.video_codec != "none":
         starts.append(index.seconds(0))
-        if settings.video_codec != "copy":
-            first = source.first_picture
-            film = Film(
-                index=index,
-                plan=plan_video(index, settings, run, first.width * first.height * _BYTES_A_PIXEL),
-                pictures=pictures(settings, first),
-            )
+        film = Film(
+            index=index,
+            plan=plan_video(index, settings, run, first.width * first.height * _BYTES_A_PIXEL),
+            pictures=pictures(settings, first),
+        )
     sound = source.first_sound is not None and settings.audio_codec != "none"
     if sound and source.first_sound is not None:
         starts.append(source.first_sound.seconds)

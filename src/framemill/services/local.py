@@ -2,15 +2,15 @@
 
 import asyncio
 import contextlib
+import threading
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Coroutine, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from framemill.errors import SourceError
+from framemill.errors import FramemillError
 from framemill.farm.embedded import Farm, Paths, embedded_farm, workspace
 from framemill.farm.titles import ingest
 from framemill.jobs.reasons import reason_of
@@ -38,7 +38,7 @@ class LocalSession:
         """
         try:
             key, source = read() if read is not None else asyncio.run(_read(request, self._paths, on_progress))
-        except SourceError as error:
+        except FramemillError as error:
             return {"state": "failed", "reason": reason_of(error).value, "message": error.message, "report": None}
         database = Database(self._paths.database)
         try:
@@ -74,15 +74,45 @@ def encode_once(
     verbose: bool = False,
 ) -> None:
     """One job on a farm of its own. `on_end` hears the result before the farm is taken down."""
-    with workspace(Path(request.destination).parent) as paths, ThreadPoolExecutor(1) as beside:
+    with workspace(Path(request.destination).parent) as paths, _Beside(_read(request, paths, on_progress)) as reading:
         started = time.monotonic()
-        reading = beside.submit(asyncio.run, _read(request, paths, on_progress))
         with embedded_farm(paths, slots, verbose=verbose) as farm:
             up = time.monotonic() - started
             row = LocalSession(paths, farm).encode(request, on_progress, reading.result)
             if row.get("report"):
                 row["report"]["seconds"] |= {"farm_start": round(up, 3), "total": round(time.monotonic() - started, 3)}
             on_end(row)
+
+
+class _Beside:
+    """A coroutine on a thread and event loop of its own while the block runs; the end of the block ends it."""
+
+    def __init__(self, work: Coroutine[Any, Any, tuple[str, Source]]) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._work = work
+
+    def __enter__(self) -> "_Beside":
+        self._thread.start()
+        self._future = asyncio.run_coroutine_threadsafe(self._work, self._loop)
+        return self
+
+    def result(self) -> tuple[str, Source]:
+        """Wait for it; raises what it raised."""
+        return self._future.result()
+
+    def __exit__(self, *_: object) -> None:
+        self._future.cancel()
+        asyncio.run_coroutine_threadsafe(_rest_of_loop(), self._loop).result()
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+
+async def _rest_of_loop() -> None:
+    """Wait for everything else on this loop: what was cancelled kills its children first."""
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    await asyncio.gather(*others, return_exceptions=True)
 
 
 async def _read(request: EncodeRequest, paths: Paths, on_progress: OnProgress) -> tuple[str, Source]:
