@@ -135,7 +135,7 @@ def test_text_subtitles_come_along_where_the_container_takes_them(clip: Clip, en
         row = encode(clip("srt.mkv"), target, encoder_preset="5" if target == "out.webm" else "ultrafast")
         assert row["state"] == "completed", row["message"]
         with av.open(str(tmp_path / target)) as container:
-            assert [stream.codec_context.name for stream in container.streams.subtitles] == [codec]
+            assert [stream.codec_context.codec.canonical_name for stream in container.streams.subtitles] == [codec]
 
 
 def test_cover_art_is_no_video(clip: Clip, encode: Encode, tmp_path: Path) -> None:

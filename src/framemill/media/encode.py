@@ -13,7 +13,7 @@ from typing import Any
 
 import ffmpeg
 
-from framemill.media.index import WIDEST_GAP, FrameIndex, HashedFrame
+from framemill.media.index import FrameIndex, HashedFrame, widest_gap
 from framemill.media.ladder import Picture
 from framemill.media.options import SWS_FLAGS, video_encoder
 from framemill.media.plan import Chunk, Group, VideoPlan, presentation_times
@@ -149,9 +149,10 @@ def output_times(index: FrameIndex, zero: Fraction) -> tuple[list[int], Fraction
 
     That is the source's, but where frames lie so far apart that no container counts it: there ticks are coarser.
     """
-    widest = max((b - a for a, b in pairwise(index.pts)), default=0)
     origin = round(zero / index.time_base)
-    if widest < WIDEST_GAP:
+    widest = max((b - a for a, b in pairwise(index.pts)), default=0)
+    if widest < widest_gap(index.time_base):
         return presentation_times(time - origin for time in index.pts), index.time_base
-    coarse = Fraction(1, max(1, math.floor(WIDEST_GAP / (widest * index.time_base)) - 1))
+    coarse = Fraction(1, max(1, math.floor((1 << 31) / (widest * index.time_base)) - 1))
+    coarse = max(coarse, index.time_base)
     return presentation_times(round((time - origin) * index.time_base / coarse) for time in index.pts), coarse

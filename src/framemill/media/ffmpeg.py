@@ -12,6 +12,7 @@ import hashlib
 import logging
 import os
 import platform
+import re
 import resource
 import shlex
 import signal
@@ -114,11 +115,16 @@ async def ffmpeg(args: Sequence[str], *, on_progress: Progress | None = None, ti
     finished = await run(argv, on_progress=on_progress, timeout=timeout)
     if finished.status != 0:
         words = finished.stderr.strip().splitlines()
-        last = words[-1] if words else "it said nothing"
+        first = plain_words(words[0]) if words else "it said nothing"
         raise FfmpegFailed(
-            f"ffmpeg ended with exit status {finished.status}: {last}", command=quoted(argv), stderr=finished.stderr
+            f"ffmpeg ended with exit status {finished.status}: {first}.", command=quoted(argv), stderr=finished.stderr
         )
     return finished
+
+
+def plain_words(line: str) -> str:
+    """A line of ffmpeg's without the name and address of the part that wrote it, and without its full stop."""
+    return re.sub(r"^(\[[^\]]*\] ?)+", "", line).rstrip(". ")
 
 
 def _prepare_child(parent: int, memory_bytes: int | None) -> None:
@@ -128,7 +134,7 @@ def _prepare_child(parent: int, memory_bytes: int | None) -> None:
         if os.getppid() != parent:  # it died before the signal was armed
             os._exit(127)
     os.nice(10)
-    if memory_bytes is not None:
+    if memory_bytes is not None and _libc is not None:  # macOS knows no such limit
         resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
 
 

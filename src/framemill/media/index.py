@@ -65,7 +65,7 @@ class FrameIndex(BaseModel):
     @property
     def encodable(self) -> bool:
         """Whether encoders and the chunks' own container can hold these times: growing, and no gap beyond 31 bits."""
-        return all(0 < b - a < WIDEST_GAP for a, b in pairwise(self.pts))
+        return all(0 < b - a < widest_gap(self.time_base) for a, b in pairwise(self.pts))
 
     @property
     def fingerprint(self) -> str:
@@ -78,7 +78,13 @@ class FrameIndex(BaseModel):
         return self.pts[frame] * self.time_base
 
 
-WIDEST_GAP = 1 << 31  # a sample's duration in MP4 has 32 bits, its composition offset 31 (ISO/IEC 14496-12, 8.6.1)
+_SAMPLE_BITS = 31  # of a duration or a composition offset in MP4, with its sign (ISO/IEC 14496-12, 8.6.1)
+_FINEST_COARSE = 20_000  # ticks a second, at most, that libav's muxer makes of a coarser video track
+
+
+def widest_gap(time_base: Fraction) -> int:
+    """Ticks between two frames that MP4 cannot hold any more."""
+    return int((1 << _SAMPLE_BITS) / max(Fraction(1), _FINEST_COARSE * time_base))
 
 
 class FirstFrame(BaseModel):
@@ -216,7 +222,7 @@ async def by_decode(source: str, why: str, packets: Packets) -> FrameIndex | Non
     if not rows and finished.status == 0 and not complaints:
         return None
     if not rows:
-        said = complaints[-1] if complaints else "the decoder gave no reason"
+        said = ffmpeg.plain_words(complaints[0]) if complaints else "the decoder gave no reason"
         raise SourceUnreadable(f"No frame of {source} can be decoded: {said}.")
     pts = tuple(row.pts for row in rows)
     increasing = all(a < b for a, b in pairwise(pts))

@@ -75,7 +75,9 @@ _NEAREST = {
 
 def is_rgb(pix_fmt: str) -> bool:
     """Whether a pixel format holds red, green and blue, or a palette of them."""
-    return pix_fmt.startswith(("rgb", "bgr", "gbr", "argb", "abgr", "0rgb", "0bgr", "pal8", "x2rgb", "x2bgr", "bayer"))
+    return pix_fmt.startswith(
+        ("rgb", "bgr", "gbr", "argb", "abgr", "0rgb", "0bgr", "pal8", "x2rgb", "x2bgr", "bayer", "xyz")
+    )
 
 
 def lossless_pix_fmt(source: str) -> str:

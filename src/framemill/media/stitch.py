@@ -18,6 +18,7 @@ from pydantic import BaseModel
 
 from framemill.media.boxes import skip_priming
 from framemill.media.chunkfile import packets_of, ranks
+from framemill.media.index import widest_gap
 from framemill.media.isolate import Task
 
 
@@ -104,15 +105,12 @@ def _muxer_options(request: JoinRequest) -> dict[str, str]:
         scales = [request.video.time_base.denominator] if request.video else []
         fine = math.lcm(*scales, 240_000)
         times = request.video.times if request.video else []
-        if any(b - a >= _WIDE_GAP for a, b in itertools.pairwise(times)):
+        if request.video and any(b - a >= widest_gap(request.video.time_base) for a, b in itertools.pairwise(times)):
             options["video_track_timescale"] = str(
                 scales[0]
             )  # libav multiplies small ones, and counts a gap in 31 bits
         options |= {"movflags": "+faststart", "movie_timescale": str(fine if fine < 1 << 31 else 240_000)}
     return options
-
-
-_WIDE_GAP = 1 << 30
 
 
 def _video(output: Any, track: VideoTrack) -> Iterator[tuple[Fraction, int, Any]]:
