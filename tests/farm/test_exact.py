@@ -63,6 +63,7 @@ def test_a_generated_clip_is_exact(
     judge_all_cuts(encode, clip(name), tmp_path)
 
 
+@pytest.mark.media
 @pytest.mark.parametrize("name", catalogue())
 def test_a_shared_clip_is_exact(name: str, encode: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
     if not FOLDER.is_dir():

@@ -133,8 +133,7 @@ def _select(stream: Any, index: FrameIndex, watched: Sequence[range]) -> Any:
 
 def witnessed(index: FrameIndex, rows: Sequence[HashedFrame]) -> dict[int, str]:
     """Frame number → hash of what a decode delivered; frames that the index does not know are left out."""
-    numbers = {pts: number for number, pts in enumerate(index.pts)}
-    return {numbers[row.pts]: row.digest for row in rows if row.pts in numbers}
+    return {index.numbers[row.pts]: row.digest for row in rows if row.pts in index.numbers}
 
 
 def expected_times(index: FrameIndex, chunk: Chunk) -> list[int]:

@@ -6,10 +6,11 @@ pass over the whole source is the truth, and its hashes let each chunk prove tha
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
+from functools import cached_property
 from itertools import accumulate, pairwise
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict
 
@@ -57,21 +58,30 @@ class FrameIndex(BaseModel):
     complaints: tuple[str, ...] = ()
     """What the decoder wrote to stderr during a whole decode."""
 
-    @property
+    @cached_property
     def increasing(self) -> bool:
         """Whether the times are strictly increasing."""
         return all(a < b for a, b in pairwise(self.pts))
 
-    @property
+    @cached_property
     def encodable(self) -> bool:
         """Whether encoders and the chunks' own container can hold these times: growing, and no gap beyond 31 bits."""
         return all(0 < b - a < widest_gap(self.time_base) for a, b in pairwise(self.pts))
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
         """Names this list of frames; part of every chunk's key."""
         columns = f"{self.time_base}|{self.source}|{','.join(map(str, self.pts))}|{','.join(self.hashes)}"
         return hashlib.sha256(columns.encode()).hexdigest()[:32]
+
+    @cached_property
+    def numbers(self) -> dict[int, int]:
+        """Frame number by time, where the times do not repeat."""
+        return {pts: number for number, pts in enumerate(self.pts)}
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """The index with other values; what was worked out of the old ones does not come along."""
+        return type(self).model_validate({**dict(self), **(update or {})})
 
     def seconds(self, frame: int) -> Fraction:
         """Time of a frame in seconds."""
