@@ -99,7 +99,8 @@ def embedded_farm(paths: Paths, slots: int, *, verbose: bool) -> Iterator[Farm]:
     try:
         with environment(_environment()):
             _start_ray(temporary, slots, verbose)
-            Database(paths.database).create()
+            with contextlib.closing(Database(paths.database)) as database:
+                database.create()
             yield _assemble(paths, slots, level)
     finally:
         ray.shutdown()

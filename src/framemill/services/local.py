@@ -40,11 +40,8 @@ class LocalSession:
             key, source = read() if read is not None else asyncio.run(_read(request, self._paths, on_progress))
         except FramemillError as error:
             return {"state": "failed", "reason": reason_of(error).value, "message": error.message, "report": None}
-        database = Database(self._paths.database)
-        try:
+        with contextlib.closing(Database(self._paths.database)) as database:
             job_id = submit_read_source(database, request, key, source, datetime.now(UTC))
-        finally:
-            database.close()
         running = self._farm.start(job_id)
         try:
             while (row := self._farm.wait(running, _LOOK_SECONDS)) is None:
