@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import psutil
 import pytest
 
 Clip = Callable[[str], Path]
+ROOT = Path(__file__).parents[2]
 COMMAND = [sys.executable, "-m", "framemill"]
 
 
@@ -126,6 +128,19 @@ def test_plan_shows_chunks_and_commands_and_encodes_nothing(clip: Clip, tmp_path
     assert [chunk["first"] for chunk in plan["chunks"]] == [0, 30, 60, 90]
     assert all("libx264" in chunk["commands"][0] for chunk in plan["chunks"])
     assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.skipif(shutil.which("uv") is None, reason="uv is not on the PATH")
+def test_it_works_under_uv_run_beside_a_large_file(clip: Clip, tmp_path: Path) -> None:
+    """Ray's hook for `uv run` would pack the working directory, and start every actor in an environment of its own."""
+    with (tmp_path / "large.bin").open("wb") as large:
+        large.truncate(800 << 20)  # Ray refuses to pack more than 500 MB
+    words = ["uv", "run", "--no-sync", "--project", str(ROOT), "framemill", "encode", str(clip("cfr_29_97.mp4"))]
+
+    done = subprocess.run([*words, "-o", "out.mp4"], check=False, capture_output=True, text=True, cwd=tmp_path)
+
+    assert done.returncode == 0, done.stderr
+    assert sorted(os.listdir(tmp_path)) == ["large.bin", "out.mp4"]
 
 
 def encoders_of(process: subprocess.Popen[str]) -> list[psutil.Process]:
