@@ -14,7 +14,6 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from framemill.config import usable_cpus
-from framemill.jobs.settings import OutputSettings
 from framemill.services.local import encode_once
 from framemill.services.requests import encode_request
 
@@ -83,14 +82,14 @@ def encode_command(
     def on_end(row: dict[str, Any]) -> None:
         bar.__exit__()
         ended.update(row)
-        _show(row, request.output, as_json=as_json)
+        _show(row, as_json=as_json)
 
     with terminated_as_interrupted(), Bar(show=not as_json) as bar:
         encode_once(request, slots or usable_cpus(), bar.update, on_end, verbose=verbose)
     return 0 if ended["state"] == "completed" else 1
 
 
-def _show(row: dict[str, Any], settings: OutputSettings, *, as_json: bool) -> None:
+def _show(row: dict[str, Any], *, as_json: bool) -> None:
     report: dict[str, Any] = row.get("report") or {}
     if as_json:
         outcome = {"state": row["state"], "reason": row.get("reason"), "message": row.get("message")}

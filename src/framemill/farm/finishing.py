@@ -6,7 +6,7 @@ import time
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from framemill.errors import ChunkMismatch, FramemillError, VerificationFailed
 from framemill.farm.encoding import chunk_blob, facts_blob, torn_seam
@@ -38,7 +38,7 @@ async def finish(order: StitchOrder, blobs: LocalBlobs) -> Stitched:
         elif title.settings.container == "package":
             proof = await _package(title, blobs, folder, order.name, clock)
         else:
-            proof = await _file(title, blobs, folder / order.name, clock)
+            proof = await _file(title, blobs, _tracks(title, blobs), folder / order.name, clock)
         files = await asyncio.to_thread(_checksums, folder)
     except (FramemillError, OSError) as error:
         message = error.message if isinstance(error, FramemillError) else str(error)
@@ -59,7 +59,10 @@ class _Clock:
         self._since = now
 
 
-def _tracks(title: Title, blobs: LocalBlobs) -> tuple[list[VideoTrack], SoundTrack | None, dict[str, Any]]:
+Tracks: TypeAlias = tuple[list[VideoTrack], SoundTrack | None, dict[str, Any]]
+
+
+def _tracks(title: Title, blobs: LocalBlobs) -> Tracks:
     """The encoded tracks, and what is known of them before they are joined. Raises `ChunkMismatch` at a torn seam."""
     audio = None
     if title.sound and title.source.first_sound is not None and blobs.has(f"sounds/{title.sound_key}"):
@@ -99,8 +102,8 @@ def _agreed(facts: list[ChunkFacts], starts: list[int]) -> dict[str, Any]:
     return {"seams": len(both), "seams_seen_from_both_sides": sum(both), "parameter_sets": sets.pop()}
 
 
-async def _file(title: Title, blobs: LocalBlobs, path: Path, clock: _Clock) -> dict[str, Any]:
-    videos, audio, proof = _tracks(title, blobs)
+async def _file(title: Title, blobs: LocalBlobs, tracks: Tracks, path: Path, clock: _Clock) -> dict[str, Any]:
+    videos, audio, proof = tracks
     if not videos and audio is None:
         raise VerificationFailed(
             "Nothing is left to write: the sound could not be converted, and there are no pictures."
@@ -142,8 +145,8 @@ def _told(title: Title, found: Proof) -> dict[str, Any]:
 
 
 async def _package(title: Title, blobs: LocalBlobs, folder: Path, stem: str, clock: _Clock) -> dict[str, Any]:
-    videos, audio, _ = _tracks(title, blobs)
-    proof = await _file(title, blobs, folder / f"{stem}.mp4", clock)
+    videos, audio, _ = tracks = _tracks(title, blobs)
+    proof = await _file(title, blobs, tracks, folder / f"{stem}.mp4", clock)
     starts = list(title.film.plan.segments) if title.film is not None else []
     pictures = title.film.pictures if title.film is not None else ()
     variants = []

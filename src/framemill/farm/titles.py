@@ -20,8 +20,8 @@ async def ingest(path: str, blobs: LocalBlobs) -> tuple[str, Source]:
 async def plan(order: PlanOrder, blobs: LocalBlobs) -> Planned:
     """Index the source and plan the output."""
     source = Source.model_validate_json(blobs.read(order.source_key))
-    encoded = order.settings.video_codec not in {"copy", "none"}
-    index = await index_source(source, decode=order.decode, linear=order.linear) if encoded else None
+    wanted = order.settings.encodes_video
+    index = await index_source(source, decode=order.decode, linear=order.linear) if wanted else None
     title = plan_title(source, index, order.settings, order.run, await ffmpeg.build_id())
     blobs.write(order.title_key, title.model_dump_json().encode())
     return Planned(chunks=tuple(_places(title)))

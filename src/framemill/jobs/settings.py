@@ -68,6 +68,11 @@ class OutputSettings(Value):
     subtitles: Literal["auto", "none"] = "auto"
     """`auto` keeps text subtitles where the container takes them."""
 
+    @property
+    def encodes_video(self) -> bool:
+        """Whether pictures are encoded, so that their frames must be known."""
+        return self.video_codec not in {"copy", "none"}
+
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         if self.crf is not None and self.qp is not None:

@@ -145,12 +145,12 @@ def mistrust(inspection: Inspection, first: FirstFrame | None) -> str | None:
 
 def from_packets(packets: Packets, time_base: Fraction) -> FrameIndex:
     """The index of a source whose packets can be trusted (`mistrust` is None)."""
-    times = [pts for pts in packets.pts if pts is not None]
+    times = sorted(pts for pts in packets.pts if pts is not None)
     return FrameIndex(
         time_base=time_base,
-        pts=tuple(sorted(times)),
-        last_duration=packets.last_duration or _usual_gap(sorted(times), time_base),
-        seek_points=seek_points(packets, sorted(times)),
+        pts=tuple(times),
+        last_duration=packets.last_duration or _usual_gap(times, time_base),
+        seek_points=seek_points(packets, times),
         source="packets",
         why="every packet has its own time and the codec is proven",
     )
@@ -158,15 +158,15 @@ def from_packets(packets: Packets, time_base: Fraction) -> FrameIndex:
 
 def seek_points(packets: Packets, frames: Sequence[int]) -> tuple[SeekPoint, ...]:
     """The keyframes of a packet list that are frames of the index, each with whether decoding may start right there."""
+    times = [pts for pts in packets.pts if pts is not None]
+    if len(times) < len(packets.pts):  # without a time nobody can tell what follows a keyframe
+        return ()
     number = {pts: frame for frame, pts in enumerate(frames)}
-    times = packets.pts
     # The earliest time among the packets after each one: below the keyframe's own, a leading picture follows.
-    later = list(accumulate((pts for pts in reversed(times) if pts is not None), min)) if None not in times else []
+    later = list(accumulate(reversed(times), min))
     found = []
     for at, (pts, key, clean) in enumerate(zip(times, packets.key, packets.clean, strict=True)):
-        if not later:
-            return ()
-        if not key or pts is None or pts not in number:
+        if not key or pts not in number:
             continue
         follows = later[len(times) - at - 2] if at + 1 < len(times) else pts
         found.append(SeekPoint(pts=pts, frame=number[pts], clean=clean and follows >= pts))
@@ -268,8 +268,3 @@ def parse_framehash(text: str) -> tuple[dict[str, str], list[HashedFrame]]:
             fields = [field.strip() for field in line.split(",")]
             rows.append(HashedFrame(pts=int(fields[2]), duration=int(fields[3]), digest=fields[5]))
     return header, rows
-
-
-def facts_of(facts: dict[str, Any], index: int) -> dict[str, Any]:
-    """The facts of the stream with that index."""
-    return next(stream for stream in facts["streams"] if stream["index"] == index)

@@ -100,7 +100,7 @@ def plan_title(
     first = source.first_picture
     if first is not None and settings.video_codec == "copy":
         starts.append(first.seconds)
-    elif first is not None and index is not None and settings.video_codec != "none":
+    elif first is not None and index is not None and settings.encodes_video:
         starts.append(index.seconds(0))
         film = Film(
             index=index,

@@ -32,9 +32,8 @@ async def plan_source(
     request = encode_request(source, destination, preset, assignments)
     with tempfile.TemporaryDirectory(prefix="framemill-") as folder:
         read = await read_source(await _local(request.source, Path(folder)))
-        encoded = request.output.video_codec not in {"copy", "none"}
         decode = request.run.index == "decode"
-        index = await index_source(read, decode=decode, linear=False) if encoded else None
+        index = await index_source(read, decode=decode, linear=False) if request.output.encodes_video else None
         title = plan_title(read, index, request.output, request.run, await ffmpeg.build_id())
         return with_commands(title, plan_facts(title))
 
