@@ -3,6 +3,7 @@
 import contextlib
 import os
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 
 def ffmpeg_override() -> str | None:
@@ -30,3 +31,9 @@ def environment(values: Mapping[str, str]) -> Iterator[None]:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
+
+
+def cache_dir() -> Path:
+    """Where what can be found out again is kept: `$XDG_CACHE_HOME/framemill`, else `~/.cache/framemill`."""
+    base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    return Path(base) / "framemill"

@@ -7,13 +7,20 @@ FramemillError
 │   └── InvalidSetting
 ├── SourceError            the source cannot be read (exit 1)
 │   ├── SourceMissing
-│   └── SourceUnreadable
+│   ├── SourceRefused
+│   ├── SourceUnreachable
+│   ├── SourceUnreadable
+│   ├── SourceDamaged
+│   ├── SourceEncrypted
+│   └── DecoderMissing
 ├── MediaError             a media process failed
 │   ├── FfmpegFailed
+│   ├── EncoderMissing     the ffmpeg in use cannot encode that
 │   ├── ChildFailed        a child that reads media died, hung or raised
 │   ├── ChunkMismatch      a chunk delivered other frames than planned
 │   └── VerificationFailed
 ├── OutputError            the result cannot be put where it was asked for
+│   └── DiskFull
 ├── InvalidTransition      an event that a state has no edge for
 ├── StaleWrite             somebody else wrote the row first
 └── FarmError              the farm's processes failed
@@ -62,11 +69,31 @@ class SourceError(FramemillError):
 
 
 class SourceMissing(SourceError):
-    """There is no such source, or nobody lets us read it."""
+    """There is no such source."""
+
+
+class SourceRefused(SourceError):
+    """The source is there, but not for us."""
+
+
+class SourceUnreachable(SourceError):
+    """Whoever has the source does not answer."""
 
 
 class SourceUnreadable(SourceError):
     """The source is there, but holds nothing that can be decoded."""
+
+
+class SourceDamaged(SourceError):
+    """The source decodes only in part, and nobody asked to keep that part."""
+
+
+class SourceEncrypted(SourceError):
+    """The source can only be decoded with a key."""
+
+
+class DecoderMissing(SourceError):
+    """The ffmpeg in use knows no decoder for the source."""
 
 
 class MediaError(FramemillError):
@@ -80,6 +107,10 @@ class FfmpegFailed(MediaError):
         super().__init__(message)
         self.command = command
         self.stderr = stderr
+
+
+class EncoderMissing(MediaError):
+    """The ffmpeg in use cannot encode what was asked for."""
 
 
 class ChildFailed(MediaError):
@@ -96,6 +127,10 @@ class VerificationFailed(MediaError):
 
 class OutputError(FramemillError):
     """The result cannot be put where it was asked for."""
+
+
+class DiskFull(OutputError):
+    """There is no room for the store, the chunks or the result."""
 
 
 class InvalidTransition(FramemillError):

@@ -4,7 +4,7 @@ import contextlib
 import json
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from types import FrameType
 from typing import Any
 
@@ -74,9 +74,10 @@ def encode_command(
     *,
     as_json: bool,
     verbose: bool,
+    words: Sequence[str] = (),
 ) -> int:
     """Run the job; the exit code."""
-    request = encode_request(source, destination, preset, assignments)
+    request = encode_request(source, destination, preset, assignments, words)
     ended: dict[str, Any] = {}
 
     def on_end(row: dict[str, Any]) -> None:

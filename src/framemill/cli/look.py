@@ -4,6 +4,7 @@ import asyncio
 import json
 import platform
 import sys
+from collections.abc import Sequence
 from importlib.metadata import version as installed
 from typing import Any
 
@@ -51,10 +52,16 @@ def _what(stream: dict[str, Any]) -> str:
 
 
 def plan_command(
-    source: str, destination: str, preset: str | None, assignments: dict[str, str], *, as_json: bool
+    source: str,
+    destination: str,
+    preset: str | None,
+    assignments: dict[str, str],
+    *,
+    as_json: bool,
+    words: Sequence[str] = (),
 ) -> None:
     """Show how a source would be cut."""
-    facts = asyncio.run(plan_source(source, destination, preset, assignments))
+    facts = asyncio.run(plan_source(source, destination, preset, assignments, words))
     if as_json:
         print_json(facts)
         return

@@ -14,6 +14,7 @@ _settings = click.option(
     "--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Any field of the output settings or of the run."
 )
 _preset = click.option("--preset", metavar="NAME", help="See `framemill presets`.")
+_words = click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="[-- FFMPEG OPTIONS]")
 _json = click.option("--json", "as_json", is_flag=True, help="Write JSON to stdout, and nothing else.")
 
 
@@ -37,6 +38,7 @@ def cli() -> None:
 @click.option("--slots", type=click.IntRange(1, 1024), help="Encodes side by side (default: one a processor).")
 @_json
 @click.option("-v", "--verbose", is_flag=True, help="Show what the farm says.")
+@_words
 def encode(
     source: str,
     destination: str,
@@ -45,11 +47,18 @@ def encode(
     slots: int | None,
     as_json: bool,
     verbose: bool,
+    words: tuple[str, ...],
 ) -> None:
-    """Encode SRC, a path or an http(s) URL, into DST."""
+    """Encode SRC, a path or an http(s) URL, into DST.
+
+    Behind `--` stand output options as ffmpeg has them: `-- -c:v libx265 -crf 20`.
+    """
     from framemill.cli.encode import encode_command
 
-    sys.exit(encode_command(source, destination, preset, parse(assignments), slots, as_json=as_json, verbose=verbose))
+    assigned = parse(assignments)
+    sys.exit(
+        encode_command(source, destination, preset, assigned, slots, as_json=as_json, verbose=verbose, words=words)
+    )
 
 
 @cli.command()
@@ -76,11 +85,37 @@ def probe(source: str, as_json: bool) -> None:
 @_preset
 @_settings
 @_json
-def plan(source: str, destination: str, preset: str | None, assignments: tuple[str, ...], as_json: bool) -> None:
+@_words
+def plan(
+    source: str,
+    destination: str,
+    preset: str | None,
+    assignments: tuple[str, ...],
+    as_json: bool,
+    words: tuple[str, ...],
+) -> None:
     """Show how SRC would be cut: chunks, boundaries and why, and every command. Encodes nothing."""
     from framemill.cli.look import plan_command
 
-    plan_command(source, destination, preset, parse(assignments), as_json=as_json)
+    plan_command(source, destination, preset, parse(assignments), as_json=as_json, words=words)
+
+
+@cli.command()
+@click.argument("reference", metavar="A")
+@click.argument("distorted", metavar="B")
+@click.option(
+    "-o", "--output", "page", metavar="PAGE.html", help="Where the page goes (default: beside B, as B.compare.html)."
+)
+@click.option("--seams", metavar="N,N", help="The first frame behind each seam (default: B's keyframes).")
+@click.option("--report", metavar="REPORT", help="Seams from what `framemill encode --json` wrote.")
+@_json
+def compare(
+    reference: str, distorted: str, page: str | None, seams: str | None, report: str | None, as_json: bool
+) -> None:
+    """Measure how close B comes to A: PSNR, SSIM and VMAF, as a table and as a page with the curve."""
+    from framemill.cli.compare import compare_command
+
+    compare_command(reference, distorted, page, seams, report, as_json=as_json)
 
 
 @cli.command()
@@ -108,6 +143,31 @@ def demo(folder: str, verbose: bool) -> None:
     from framemill.cli.demo import demo_command
 
     sys.exit(demo_command(folder, verbose=verbose))
+
+
+@cli.command()
+@click.argument("source", metavar="SRC")
+@click.argument("output", metavar="OUT")
+@click.option("--full", is_flag=True, help="Decode every frame of OUT, too.")
+@_json
+def verify(source: str, output: str, full: bool, as_json: bool) -> None:
+    """Check that OUT, a file or a package, shows what SRC shows: every frame, each at its time, and the sound."""
+    from framemill.cli.verify import verify_command
+
+    sys.exit(verify_command(source, output, full=full, as_json=as_json))
+
+
+@cli.command()
+@click.option(
+    "-o", "--output", "folder", metavar="DIR", default=".", help="Where outputs would go (default: this folder)."
+)
+@_json
+@click.option("-v", "--verbose", is_flag=True, help="Show what the farm says.")
+def doctor(folder: str, as_json: bool, verbose: bool) -> None:
+    """Show what this machine can do, what is wrong with it, and what to do about it."""
+    from framemill.cli.doctor import doctor_command
+
+    sys.exit(doctor_command(folder, as_json=as_json, verbose=verbose))
 
 
 @cli.command()

@@ -14,6 +14,7 @@ from framemill.farm.orders import Encoded, ExtraOrder, GroupOrder, Planned, Plan
 from framemill.farm.raycrew import RayCrew
 from framemill.farm.titles import plan
 from framemill.jobs.states import CancelAsked, WorkStopped
+from framemill.media import isolate
 from framemill.storage.local import LocalBlobs
 from framemill.store import chunks as chunk_rows
 from framemill.store import jobs as job_rows
@@ -61,6 +62,7 @@ class Stitcher:
     def __init__(self, blobs: str, log_level: str) -> None:
         _log_to(log_level)
         self._blobs = LocalBlobs(Path(blobs))
+        isolate.warm()
 
     async def finish(self, order: StitchOrder) -> Stitched:
         """Write and verify one output."""

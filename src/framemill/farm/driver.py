@@ -52,11 +52,14 @@ from framemill.jobs.states import (
     Stitched,
     WorkStopped,
 )
+from framemill.jobs.usage import Usage
 from framemill.media.chunkfile import ChunkFacts
+from framemill.media.damage import KEEP_HINT, lost_packets
 from framemill.storage.delivery import deliver
 from framemill.storage.local import LocalBlobs
 from framemill.store import chunks as chunk_rows
 from framemill.store import deliveries as delivery_rows
+from framemill.store import jobs as job_rows
 from framemill.store.database import Database
 
 log = logging.getLogger(__name__)
@@ -147,6 +150,9 @@ class Driver:
                 linear=instruction.linear,
             )
             planned = await self._crew.plan(order)
+            await self._account("plan", planned.usage)
+            if planned.warning:
+                await self._store.warn(planned.warning)
             rows += [_row(job, output, place) for place in planned.chunks]
         await self._store.write(
             lambda conn: chunk_rows.replace_chunks(conn, job.id, job.attempt, rows, epoch=self._epoch)
@@ -202,10 +208,22 @@ class Driver:
         if self._blobs.has(order.key):
             return Encoded()
         result = await self._tried(order)
+        await self._account(order.kind, result.usage)
+        what = _EXTRAS[order.kind].format(name=load_title(self._blobs, order.title_key).source.name, rank=order.rank)
         if result.reason is Reason.FFMPEG_FAILED and order.kind != "remux":
-            what = "The sound" if order.kind == "sound" else f"Text track {order.rank}"
+            if order.kind == "sound" and job.run.on_damage == "refuse":
+                return Encoded(
+                    reason=Reason.SOURCE_DAMAGED, message=f"{what} cannot be converted: {result.message} {KEEP_HINT}"
+                )
             await self._store.warn(f"{what} could not be converted and is left out: {result.message}")
             return Encoded()
+        lost = lost_packets(result.complaints)
+        if not lost or order.kind == "text":
+            return result
+        if job.run.on_damage == "refuse":
+            self._blobs.remove(order.key)
+            return Encoded(reason=Reason.SOURCE_DAMAGED, message=f"{what} is damaged: {lost}. {KEEP_HINT}")
+        await self._store.warn(f"{what} is damaged: {lost}.")
         return result
 
     async def _group(self, job: Job, order: GroupOrder, members: list[ChunkRow]) -> Encoded:
@@ -220,11 +238,15 @@ class Driver:
             )
 
         def commit(conn: Connection) -> None:
+            frames = sum(chunk.facts.frames for chunk in result.chunks)
             for chunk in result.chunks:
+                used = result.usage.share(chunk.facts.frames / frames)
                 chunk_rows.commit_chunk(
                     conn, chunk.key, token, self._epoch, blob=chunk.blob, size=chunk.facts.size,
-                    sha256=chunk.facts.sha256, seconds=result.seconds, now=datetime.now(UTC),
+                    sha256=chunk.facts.sha256, seconds=used.seconds, cpu_seconds=used.cpu_seconds,
+                    now=datetime.now(UTC),
                 )  # fmt: skip
+            job_rows.add_usage(conn, job.id, "encode", result.usage, self._epoch)
 
         try:
             async with self._in_order:  # in the order of the film: groups queue for slots as they got their lease
@@ -255,13 +277,24 @@ class Driver:
                     return Encoded(reason=Reason.WORKER_LOST, message=error.message)
         raise AssertionError("unreachable")
 
+    async def _account(self, stage: str, usage: Usage) -> None:
+        job_id, epoch = self._store.job_id, self._epoch
+        await self._store.write(lambda conn: job_rows.add_usage(conn, job_id, stage, usage, epoch))
+
     async def _stitch(self, _: Any) -> JobEvent:
         job, _, outputs = await self._store.load()
         for output in outputs:
             folder = self._work / output.id
             await asyncio.to_thread(_emptied, folder)
-            order = StitchOrder(title_key=self._title_key(job, output), folder=str(folder), name=_file_name(output))
+            order = StitchOrder(
+                title_key=self._title_key(job, output),
+                folder=str(folder),
+                name=_file_name(output),
+                verify=job.run.verify,
+            )
             result = await self._crew.finish(order)
+            for stage, usage in result.usage.items():
+                await self._account(stage, usage)
             if result.reason is Reason.CHUNK_MISMATCH:
                 return IndexRefuted(result.message)
             if result.reason is not None:
@@ -300,6 +333,9 @@ class Driver:
 
     def _title_key(self, job: Job, output: Output) -> str:
         return f"titles/{job.id}-{job.attempt}-{job.refuted}-{output.position}.json"
+
+
+_EXTRAS = {"sound": "The sound of {name}", "text": "Text track {rank} of {name}", "remux": "{name}"}
 
 
 def _source_key(source: Input) -> str:

@@ -1,6 +1,8 @@
 """A farm inside the calling process: a private Ray that starts with it and ends with it."""
 
 import contextlib
+import errno
+import functools
 import logging
 import secrets
 import shutil
@@ -15,8 +17,9 @@ from typing import Any
 import ray
 
 from framemill.config import environment
-from framemill.errors import FarmError, OutputError
+from framemill.errors import DiskFull, FarmError, FramemillError, OutputError
 from framemill.farm.actors import Coordinator, Stitcher, Worker
+from framemill.farm.slots import SLOT_BYTES
 from framemill.storage.local import LocalBlobs
 from framemill.store.database import Database
 
@@ -53,7 +56,8 @@ def workspace(beside: Path) -> Iterator[Paths]:
         beside.mkdir(parents=True, exist_ok=True)
         root = Path(tempfile.mkdtemp(prefix=".framemill-", dir=beside))
     except OSError as error:
-        raise OutputError(f"Nothing can be written to {beside}: {error.strerror}.") from None
+        kind = DiskFull if error.errno == errno.ENOSPC else OutputError
+        raise kind(f"Nothing can be written to {beside}: {error.strerror}. Choose another folder.") from None
     try:
         yield Paths(root)
     finally:
@@ -66,6 +70,13 @@ class Farm:
     def __init__(self, coordinator: Any) -> None:
         self._coordinator = coordinator
 
+    def ready(self) -> None:
+        """Wait until the coordinator answers."""
+        try:
+            ray.get(self._coordinator.job.remote(""), timeout=_START_SECONDS)
+        except ray.exceptions.RayError as error:
+            raise FarmError(f"The coordinator does not answer: {error}") from error
+
     def start(self, job_id: str) -> Any:
         """Begin to drive a job; the returned reference is for `wait`."""
         return self._coordinator.run.remote(job_id)
@@ -77,6 +88,10 @@ class Farm:
             return row
         except ray.exceptions.GetTimeoutError:
             return None
+        except ray.exceptions.RayTaskError as error:
+            if isinstance(error.cause, FramemillError):
+                raise error.cause from None
+            raise FarmError(f"The coordinator failed: {error.cause!r}") from error
         except ray.exceptions.RayError as error:
             raise FarmError(f"The coordinator was lost: {error}") from error
 
@@ -116,6 +131,7 @@ def _start_ray(temporary: str, slots: int, verbose: bool) -> None:
         ray.init(
             "local",
             num_cpus=slots,
+            _memory=slots * SLOT_BYTES,
             include_dashboard=False,
             log_to_driver=verbose,
             configure_logging=verbose,
@@ -124,6 +140,8 @@ def _start_ray(temporary: str, slots: int, verbose: bool) -> None:
             _temp_dir=temporary,
             _node_ip_address="127.0.0.1",
         )
+    except SystemExit as leave:  # while it starts, Ray answers SIGTERM with this
+        raise KeyboardInterrupt from leave
     except (RuntimeError, OSError, ValueError, ConnectionError) as error:
         raise FarmError(f"Ray did not start: {error}") from error
     if threading.current_thread() is threading.main_thread():
@@ -134,7 +152,8 @@ def _assemble(paths: Paths, slots: int, level: str) -> Farm:
     blobs = str(paths.blobs.root)
     # Actors take no CPU of Ray's: slots are counted by the crew, an encode is a child and no Ray task.
     many = {"num_cpus": 0, "max_concurrency": 1000}
-    worker = ray.remote(Worker).options(**many, max_restarts=-1).remote(blobs, level)
+    memory = slots * SLOT_BYTES
+    worker = ray.remote(Worker).options(**many, memory=memory, max_restarts=-1).remote(blobs, level)
     stitcher = ray.remote(Stitcher).options(**many, max_restarts=-1).remote(blobs, level)
     coordinator = (
         ray.remote(Coordinator)
@@ -152,9 +171,15 @@ def _assemble(paths: Paths, slots: int, level: str) -> Farm:
     return Farm(coordinator)
 
 
+@functools.cache
+def _token() -> str:
+    """One for the life of this process: Ray keeps the first that it was given."""
+    return secrets.token_hex(32)
+
+
 def _environment() -> dict[str, str]:
     """A token of this farm's own, by the environment: Ray would else keep one in the user's home."""
     return {
-        "RAY_AUTH_TOKEN": secrets.token_hex(32),
+        "RAY_AUTH_TOKEN": _token(),
         "RAY_USAGE_STATS_ENABLED": "0",
     }

@@ -1,7 +1,8 @@
 """What a worker does with an order: one ffmpeg child, its result checked against the plan and put into the blobs."""
 
 import asyncio
-import time
+import errno
+import os
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -10,11 +11,14 @@ from framemill.errors import ChunkMismatch, FfmpegFailed, FramemillError
 from framemill.farm.orders import Encoded, EncodedChunk, ExtraOrder, GroupOrder
 from framemill.farm.titles import load_title
 from framemill.jobs.reasons import Reason, reason_of
+from framemill.jobs.usage import Usage
 from framemill.media import ffmpeg, sound
 from framemill.media.chunkfile import ChunkFacts, check_chunk
+from framemill.media.damage import complaints
 from framemill.media.encode import SEAM_FRAMES, expected_times, group_command, watched_frames, witnessed
 from framemill.media.index import parse_framehash
 from framemill.media.plan import Chunk, Group
+from framemill.media.process import metered
 from framemill.media.title import Film
 from framemill.storage.local import LocalBlobs
 
@@ -39,24 +43,34 @@ async def encode_group(order: GroupOrder, blobs: LocalBlobs, on_frames: Callable
     drafts = [blobs.draft(chunk_blob(key)) for key in keys]
     witness = blobs.draft(f"witnesses/{keys[0]}")
     argv = group_command(title, order.rendition, group, drafts, witness)
-    started = time.monotonic()
-    try:
-        await ffmpeg.ffmpeg(argv, on_progress=lambda block: on_frames(int(block.get("frame", 0))))
-        facts = await asyncio.to_thread(_checked, film, chunks, drafts)
-        seen = _witnessed(film, group, witness)
-        done = []
-        for chunk, key, draft, fact in zip(chunks, keys, drafts, facts, strict=True):
-            seams = (*range(chunk.first, chunk.first + SEAM_FRAMES), *range(chunk.end, chunk.end + SEAM_FRAMES))
-            known = fact.model_copy(update={"seam_hashes": {frame: seen[frame] for frame in seams if frame in seen}})
-            blobs.write(facts_blob(key), known.model_dump_json().encode())
-            blobs.keep(draft, chunk_blob(key))
-            done.append(EncodedChunk(number=chunk.number, key=key, blob=chunk_blob(key), facts=known))
-        return Encoded(chunks=tuple(done), seconds=time.monotonic() - started)
-    except FramemillError as error:
-        return _failure(error, argv, time.monotonic() - started)
-    finally:
-        for draft in (*drafts, witness):
-            draft.unlink(missing_ok=True)
+    with metered() as meter:
+        try:
+            ran = await ffmpeg.ffmpeg(argv, on_progress=lambda block: on_frames(int(block.get("frame", 0))))
+            facts = await asyncio.to_thread(_checked, film, chunks, drafts)
+            _trusted(film, ran.stderr)
+            seen = _witnessed(film, group, witness)
+            done = []
+            for chunk, key, draft, fact in zip(chunks, keys, drafts, facts, strict=True):
+                known = fact.model_copy(update={"seam_hashes": _at_seams(chunk, seen)})
+                blobs.write(facts_blob(key), known.model_dump_json().encode())
+                blobs.keep(draft, chunk_blob(key))
+                done.append(EncodedChunk(number=chunk.number, key=key, blob=chunk_blob(key), facts=known))
+            return Encoded(chunks=tuple(done), usage=meter.usage)
+        except FramemillError as error:
+            failure = _failure(error, argv, meter.usage)
+            if failure.reason is Reason.FFMPEG_FAILED and (film.index.source == "packets" or group.seek is not None):
+                # Perhaps for want of frames that the index promised: with more care they may come.
+                return failure.model_copy(update={"reason": Reason.CHUNK_MISMATCH})
+            return failure
+        finally:
+            for draft in (*drafts, witness):
+                draft.unlink(missing_ok=True)
+
+
+def _at_seams(chunk: Chunk, seen: dict[int, str]) -> dict[int, str]:
+    """The hashes of the frames that a neighbour may have seen, too."""
+    seams = (*range(chunk.first, chunk.first + SEAM_FRAMES), *range(chunk.end, chunk.end + SEAM_FRAMES))
+    return {frame: seen[frame] for frame in seams if frame in seen}
 
 
 def _checked(film: Film, chunks: Sequence[Chunk], drafts: Sequence[Path]) -> list[ChunkFacts]:
@@ -66,12 +80,27 @@ def _checked(film: Film, chunks: Sequence[Chunk], drafts: Sequence[Path]) -> lis
     ]
 
 
-def _failure(error: FramemillError, argv: list[str], seconds: float) -> Encoded:
-    stderr = error.stderr if isinstance(error, FfmpegFailed) else ""
-    words = "\n".join([error.message, *stderr.splitlines()[-5:]]) if stderr else error.message
+def _trusted(film: Film, stderr: str) -> None:
+    """Raise `ChunkMismatch` where the decoder complains and only the packets vouch for the frames.
+
+    After a seek it may complain of pictures before the chunk, so this is no proof of damage: a whole decode tells.
+    """
+    said = complaints(stderr)
+    if film.index.source == "packets" and (said.lines or said.patched):
+        raise ChunkMismatch(f"The decoder complains: {next(iter(said.lines), 'a frame was decoded in part')}.")
+
+
+def _failure(error: FramemillError, argv: list[str], usage: Usage) -> Encoded:
     return Encoded(
-        seconds=seconds, reason=reason_of(error), message=words, command=ffmpeg.quoted([ffmpeg.binary(), *argv])
+        usage=usage,
+        reason=Reason.DISK_FULL if _is_full(error) else reason_of(error),
+        message=error.message,
+        command=ffmpeg.quoted([ffmpeg.binary(), *argv]),
     )
+
+
+def _is_full(error: FramemillError) -> bool:
+    return isinstance(error, FfmpegFailed) and os.strerror(errno.ENOSPC) in error.stderr
 
 
 def _witnessed(film: Film, group: Group, path: Path) -> dict[int, str]:
@@ -111,14 +140,14 @@ async def encode_extra(order: ExtraOrder, blobs: LocalBlobs) -> Encoded:
         argv = sound.text_command(title.source.path, order.rank, title.settings, title.zero, draft)
     else:
         argv = sound.remux_command(title.source, title.settings, draft)
-    started = time.monotonic()
-    try:
-        await ffmpeg.ffmpeg(argv)
-        if not draft.exists() or not draft.stat().st_size:
-            return Encoded(reason=Reason.FFMPEG_FAILED, message=f"ffmpeg wrote no {order.kind}.")
-        blobs.keep(draft, order.key)
-        return Encoded(seconds=time.monotonic() - started)
-    except FramemillError as error:
-        return _failure(error, argv, time.monotonic() - started)
-    finally:
-        draft.unlink(missing_ok=True)
+    with metered() as meter:
+        try:
+            ran = await ffmpeg.ffmpeg(argv)
+            if not draft.exists() or not draft.stat().st_size:
+                return Encoded(reason=Reason.FFMPEG_FAILED, message=f"ffmpeg wrote no {order.kind}.")
+            blobs.keep(draft, order.key)
+            return Encoded(usage=meter.usage, complaints=complaints(ran.stderr))
+        except FramemillError as error:
+            return _failure(error, argv, meter.usage)
+        finally:
+            draft.unlink(missing_ok=True)

@@ -1,8 +1,11 @@
 """What the stitcher does: chunks become files and packages in a folder, and are read back before anybody sees them."""
 
 import asyncio
+import contextlib
 import hashlib
 import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -13,14 +16,16 @@ from framemill.farm.encoding import chunk_blob, facts_blob, torn_seam
 from framemill.farm.orders import Stitched, StitchOrder, WrittenFile
 from framemill.farm.titles import load_title
 from framemill.jobs.reasons import reason_of
+from framemill.jobs.usage import Usage
 from framemill.media.chunkfile import ChunkFacts
 from framemill.media.encode import output_times
 from framemill.media.package import SEGMENT, SegmentRequest
 from framemill.media.playlists import Segments, Variant, master_playlist, media_playlist
+from framemill.media.process import account, metered
 from framemill.media.sound import MUXERS
 from framemill.media.stitch import JOIN, JoinRequest, SoundTrack, VideoTrack
 from framemill.media.title import Title
-from framemill.media.verify import VERIFY, Proof, VerifyRequest
+from framemill.media.verify import VERIFY, VerifyRequest, decode_back
 from framemill.storage.local import LocalBlobs
 
 _CHILD_SECONDS = 6 * 3600.0  # a joined terabyte is read and written twice
@@ -29,34 +34,15 @@ _BLOCK = 1 << 20
 
 async def finish(order: StitchOrder, blobs: LocalBlobs) -> Stitched:
     """Write and verify one output. Failures come back as values."""
-    title = load_title(blobs, order.title_key)
-    folder = Path(order.folder)
-    clock = _Clock()
+    finisher = _Finisher(load_title(blobs, order.title_key), blobs, Path(order.folder), full=order.verify == "full")
     try:
-        if title.settings.video_codec == "copy":
-            proof = await _moved(title, blobs, folder / order.name, clock)
-        elif title.settings.container == "package":
-            proof = await _package(title, blobs, folder, order.name, clock)
-        else:
-            proof = await _file(title, blobs, _tracks(title, blobs), folder / order.name, clock)
-        files = await asyncio.to_thread(_checksums, folder)
+        proof = await finisher.write(order.name)
+        with finisher.stage("checksum"):
+            files = await asyncio.to_thread(_checksums, finisher.folder)
     except (FramemillError, OSError) as error:
         message = error.message if isinstance(error, FramemillError) else str(error)
-        return Stitched(reason=reason_of(error), message=message, seconds=clock.seconds)
-    return Stitched(files=tuple(files), proof=proof, seconds=clock.seconds)
-
-
-class _Clock:
-    """Seconds by stage."""
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
-        self._since = time.monotonic()
-
-    def lap(self, stage: str) -> None:
-        now = time.monotonic()
-        self.seconds[stage] = self.seconds.get(stage, 0.0) + now - self._since
-        self._since = now
+        return Stitched(reason=reason_of(error), message=message, usage=finisher.used)
+    return Stitched(files=tuple(files), proof=proof, usage=finisher.used)
 
 
 Tracks: TypeAlias = tuple[list[VideoTrack], SoundTrack | None, dict[str, Any]]
@@ -102,91 +88,131 @@ def _agreed(facts: list[ChunkFacts], starts: list[int]) -> dict[str, Any]:
     return {"seams": len(both), "seams_seen_from_both_sides": sum(both), "parameter_sets": sets.pop()}
 
 
-async def _file(title: Title, blobs: LocalBlobs, tracks: Tracks, path: Path, clock: _Clock) -> dict[str, Any]:
-    videos, audio, proof = tracks
-    if not videos and audio is None:
-        raise VerificationFailed(
-            "Nothing is left to write: the sound could not be converted, and there are no pictures."
-        )
-    video = videos[0] if videos else None
-    text_offset = Fraction(0)
-    if audio is None and title.film is not None:
-        text_offset = title.zero - title.film.index.seconds(0)
-    texts = [
-        SoundTrack(path=str(blobs.path(f"texts/{title.text_key(rank)}")), offset=text_offset, language=language)
-        for rank, language in title.texts
-        if blobs.has(f"texts/{title.text_key(rank)}")
-    ]
-    container = title.settings.container if title.settings.container != "package" else "mp4"
-    tags = title.source.inspection.facts["format"].get("tags", {})
-    await JOIN(
-        JoinRequest(
+@dataclass(frozen=True, slots=True)
+class _Finisher:
+    """One output on its way from chunks to a verified folder."""
+
+    title: Title
+    blobs: LocalBlobs
+    folder: Path
+    full: bool
+    """Decode what was written as well."""
+    used: dict[str, Usage] = field(default_factory=dict)
+    """By stage."""
+
+    @contextlib.contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """What the block's children use goes to that stage."""
+        with metered() as meter:
+            yield
+        self.used[name] = self.used.get(name, Usage()) + meter.usage
+
+    async def write(self, name: str) -> dict[str, Any]:
+        """The output under that name (of a package: the stem of its MP4), and its proof."""
+        if self.title.settings.video_codec == "copy":
+            return await self._moved(self.folder / name)
+        tracks = _tracks(self.title, self.blobs)
+        if self.title.settings.container == "package":
+            return await self._package(tracks, name)
+        return await self._file(tracks, self.folder / name)
+
+    async def _file(self, tracks: Tracks, path: Path) -> dict[str, Any]:
+        title, (videos, audio, proof) = self.title, tracks
+        if not videos and audio is None:
+            raise VerificationFailed(
+                "Nothing is left to write: the sound could not be converted, and there are no pictures."
+            )
+        video = videos[0] if videos else None
+        container = title.settings.container if title.settings.container != "package" else "mp4"
+        tags = title.source.inspection.facts["format"].get("tags", {})
+        joining = JoinRequest(
             video=video,
             audio=audio,
-            texts=texts,
+            texts=_texts(title, self.blobs, heard=audio is not None),
             path=str(path),
             format=MUXERS[container],
             metadata={key: tags[key] for key in ("title", "artist", "comment") if key in tags},
-        ),
-        timeout=_CHILD_SECONDS,
-    )
-    clock.lap("stitch")
-    boxes = container in {"mp4", "mov"}
-    found = await VERIFY(
-        VerifyRequest(path=str(path), video=video, audio=audio, starts_from_boxes=boxes), timeout=_CHILD_SECONDS
-    )
-    clock.lap("verify")
-    return proof | _told(title, found)
+        )
+        with self.stage("join"):
+            await JOIN(joining, timeout=_CHILD_SECONDS)
+        boxes = container in {"mp4", "mov"}
+        found = await self._gate(
+            VerifyRequest(path=str(path), video=video, audio=audio, starts_from_boxes=boxes, player=self._player())
+        )
+        planned = len(title.film.index.pts) if title.film is not None else 0
+        return proof | {"frames_planned": planned, **found}
+
+    async def _package(self, tracks: Tracks, stem: str) -> dict[str, Any]:
+        videos, audio, _ = tracks
+        proof = await self._file(tracks, self.folder / f"{stem}.mp4")
+        film = self.title.film
+        starts = list(film.plan.segments) if film is not None else []
+        pictures = film.pictures if film is not None else ()
+        variants = []
+        spoken: Variant | None = None
+        with self.stage("package"):
+            for video, picture in zip(videos, pictures, strict=True):
+                segments = await self._segmented(picture.name, SegmentRequest(folder="", video=video, starts=starts))
+                variants.append(
+                    Variant(folder=picture.name, segments=segments, width=picture.width, height=picture.height)
+                )
+            if audio is not None:
+                request = SegmentRequest(folder="", audio=audio, segment_seconds=self.title.settings.segment_seconds)
+                if videos:
+                    cuts = [videos[0].times[start] * videos[0].time_base for start in starts[1:]]
+                    request = SegmentRequest(folder="", audio=audio, cuts=cuts)
+                spoken = Variant(folder="audio", segments=await self._segmented("audio", request))
+            await asyncio.to_thread((self.folder / "master.m3u8").write_text, master_playlist(variants, spoken))
+        playlists = {}
+        for video, picture in zip(videos, pictures, strict=True):
+            path = str(self.folder / picture.name / "playlist.m3u8")
+            playlists[picture.name] = await self._gate(
+                VerifyRequest(path=path, video=video, segment_starts=starts, player=self._player())
+            )
+        if audio is not None:
+            path = str(self.folder / "audio" / "playlist.m3u8")
+            playlists["audio"] = await self._gate(VerifyRequest(path=path, audio=audio))
+        return proof | {"segments": len(starts), "playlists": playlists}
+
+    def _player(self) -> tuple[int, int] | None:
+        rate, buffer = self.title.settings.maxrate, self.title.settings.bufsize
+        return None if rate is None or buffer is None else (rate, buffer)
+
+    async def _segmented(self, name: str, request: SegmentRequest) -> Segments:
+        folder = self.folder / name
+        await asyncio.to_thread(folder.mkdir)
+        segments = await SEGMENT(request.model_copy(update={"folder": str(folder)}), timeout=_CHILD_SECONDS)
+        await asyncio.to_thread((folder / "playlist.m3u8").write_text, media_playlist(segments))
+        return segments
+
+    async def _moved(self, path: Path) -> dict[str, Any]:
+        await asyncio.to_thread(path.hardlink_to, self.blobs.path(f"remuxes/{self.title.remux_key}"))
+        return await self._gate(VerifyRequest(path=str(path)))
+
+    async def _gate(self, request: VerifyRequest) -> dict[str, Any]:
+        """Read one file or playlist back: its packets always, its frames and samples where that was asked for."""
+        with self.stage("verify"):
+            proof = await VERIFY(request, timeout=_CHILD_SECONDS)
+            told = proof.model_dump()
+            if self.full:
+                told["decoded"] = (await decode_back(request.path, proof)).model_dump()
+        return told
 
 
-def _told(title: Title, found: Proof) -> dict[str, Any]:
-    planned = len(title.film.index.pts) if title.film is not None else 0
-    return {"frames_planned": planned, **found.model_dump()}
-
-
-async def _package(title: Title, blobs: LocalBlobs, folder: Path, stem: str, clock: _Clock) -> dict[str, Any]:
-    videos, audio, _ = tracks = _tracks(title, blobs)
-    proof = await _file(title, blobs, tracks, folder / f"{stem}.mp4", clock)
-    starts = list(title.film.plan.segments) if title.film is not None else []
-    pictures = title.film.pictures if title.film is not None else ()
-    variants = []
-    for video, picture in zip(videos, pictures, strict=True):
-        segments = await _segmented(folder / picture.name, SegmentRequest(folder="", video=video, starts=starts))
-        variants.append(Variant(folder=picture.name, segments=segments, width=picture.width, height=picture.height))
-    spoken: Variant | None = None
-    if audio is not None:
-        request = SegmentRequest(folder="", audio=audio, segment_seconds=title.settings.segment_seconds)
-        if videos:
-            cuts = [videos[0].times[start] * videos[0].time_base for start in starts[1:]]
-            request = SegmentRequest(folder="", audio=audio, cuts=cuts)
-        spoken = Variant(folder="audio", segments=await _segmented(folder / "audio", request))
-    await asyncio.to_thread((folder / "master.m3u8").write_text, master_playlist(variants, spoken))
-    clock.lap("package")
-    for video, picture in zip(videos, pictures, strict=True):
-        playlist = str(folder / picture.name / "playlist.m3u8")
-        await VERIFY(VerifyRequest(path=playlist, video=video, segment_starts=starts), timeout=_CHILD_SECONDS)
-    if audio is not None:
-        await VERIFY(VerifyRequest(path=str(folder / "audio" / "playlist.m3u8"), audio=audio), timeout=_CHILD_SECONDS)
-    clock.lap("verify")
-    return proof | {"renditions": len(variants), "segments": len(starts)}
-
-
-async def _segmented(folder: Path, request: SegmentRequest) -> Segments:
-    await asyncio.to_thread(folder.mkdir)
-    segments = await SEGMENT(request.model_copy(update={"folder": str(folder)}), timeout=_CHILD_SECONDS)
-    await asyncio.to_thread((folder / "playlist.m3u8").write_text, media_playlist(segments))
-    return segments
-
-
-async def _moved(title: Title, blobs: LocalBlobs, path: Path, clock: _Clock) -> dict[str, Any]:
-    await asyncio.to_thread(path.hardlink_to, blobs.path(f"remuxes/{title.remux_key}"))
-    clock.lap("stitch")
-    found = await VERIFY(VerifyRequest(path=str(path)), timeout=_CHILD_SECONDS)
-    clock.lap("verify")
-    return found.model_dump()
+def _texts(title: Title, blobs: LocalBlobs, *, heard: bool) -> list[SoundTrack]:
+    """The converted text tracks. Their times count from the title's zero, which sound that is left out may have set."""
+    offset = Fraction(0)
+    if not heard and title.film is not None:
+        offset = title.zero - title.film.index.seconds(0)
+    return [
+        SoundTrack(path=str(blobs.path(f"texts/{title.text_key(rank)}")), offset=offset, language=language)
+        for rank, language in title.texts
+        if blobs.has(f"texts/{title.text_key(rank)}")
+    ]
 
 
 def _checksums(folder: Path) -> list[WrittenFile]:
+    began = time.thread_time()
     found = []
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         sha256, md5 = hashlib.sha256(), hashlib.md5(usedforsecurity=False)
@@ -202,4 +228,5 @@ def _checksums(folder: Path) -> list[WrittenFile]:
                 md5=md5.hexdigest(),
             )
         )
+    account(Usage(cpu_seconds=time.thread_time() - began))
     return found

@@ -6,7 +6,9 @@ from pydantic import Field
 
 from framemill.jobs.reasons import Reason
 from framemill.jobs.settings import OutputSettings, RunSettings
+from framemill.jobs.usage import Usage
 from framemill.media.chunkfile import ChunkFacts
+from framemill.media.damage import Complaints
 from framemill.media.plan import Frozen
 
 
@@ -38,6 +40,9 @@ class Planned(Frozen):
     """A plan was written."""
 
     chunks: tuple[ChunkPlace, ...]
+    warning: str = ""
+    """What the owner should know of the source."""
+    usage: Usage = Usage()
 
 
 class GroupOrder(Frozen):
@@ -73,7 +78,9 @@ class Encoded(Frozen):
     """What came of an order. `reason` says why nothing did."""
 
     chunks: tuple[EncodedChunk, ...] = ()
-    seconds: float = 0.0
+    complaints: Complaints = Complaints()
+    """Of an extra's decoder; of a chunk's they are settled already."""
+    usage: Usage = Usage()
     reason: Reason | None = None
     message: str = ""
     command: str = ""
@@ -88,6 +95,7 @@ class StitchOrder(Frozen):
     """Where the result is written, on this machine; it exists."""
     name: str
     """File name of a file, stem of a package's MP4."""
+    verify: Literal["packets", "full"] = "packets"
 
 
 class WrittenFile(Frozen):
@@ -105,8 +113,8 @@ class Stitched(Frozen):
 
     files: tuple[WrittenFile, ...] = ()
     proof: dict[str, object] = Field(default_factory=dict)
-    seconds: dict[str, float] = Field(default_factory=dict)
-    """By stage: stitch, package, verify."""
+    usage: dict[str, Usage] = Field(default_factory=dict)
+    """By stage: join, package, verify, checksum."""
     reason: Reason | None = None
     message: str = ""
 

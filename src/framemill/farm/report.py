@@ -1,6 +1,5 @@
 """The job's report: what was asked for, what the source is, how it was cut, what came out, and the proof."""
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -8,8 +7,11 @@ from typing import Any
 from framemill import __version__
 from framemill.farm.orders import Stitched
 from framemill.jobs.model import ChunkRow, Input, Job, Output
+from framemill.jobs.usage import Usage
 from framemill.media import ffmpeg
 from framemill.media.encode import group_command
+from framemill.media.ladder import Picture
+from framemill.media.options import ENCODERS
 from framemill.media.title import Title
 
 #: Version of the report's shape; grows when a field changes its meaning.
@@ -37,6 +39,39 @@ def build_report(
         "plan": plan_facts(title, [row for row in rows if row.output_id == outputs[0].id]),
         "outputs": [_output(output, titles[output.id], rows, written[output.id]) for output in outputs],
         "seconds": {state: round(seconds, 3) for state, seconds in job.timings.items()},
+        **_costs(job),
+    }
+
+
+def _costs(job: Job) -> dict[str, Any]:
+    """What each stage took: wall seconds (chunks are encoded side by side), CPU seconds, memory of a process."""
+    stages = {name: _rounded(usage) for name, usage in job.usage.items()}
+    if "encode" in stages:
+        side_by_side = stages["encode"]["seconds"]
+        stages["encode"] |= {"seconds": round(job.timings.get("encoding", 0.0), 3), "process_seconds": side_by_side}
+    return {"stages": stages, **_totals(stages)}
+
+
+def _totals(stages: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    cpu = sum(stage["cpu_seconds"] for stage in stages.values())
+    gate = stages.get("verify", {}).get("cpu_seconds", 0.0)
+    return {"cpu_seconds": round(cpu, 3), "gate_cpu_share": round(gate / cpu, 4) if cpu else 0.0}
+
+
+def with_farm(report: dict[str, Any], start: Usage, whole: Usage) -> dict[str, Any]:
+    """The report of a job that had a farm of its own: what starting it took, and what it took beside the stages."""
+    stages = {"farm_start": _rounded(start), **report["stages"]}
+    rest = whole.cpu_seconds - sum(stage["cpu_seconds"] for stage in stages.values())
+    stages["coordinate"] = _rounded(Usage(cpu_seconds=max(rest, 0.0)))
+    seconds = report["seconds"] | {"farm_start": round(start.seconds, 3), "total": round(whole.seconds, 3)}
+    return {**report, "stages": stages, **_totals(stages), "seconds": seconds}
+
+
+def _rounded(usage: Usage) -> dict[str, Any]:
+    return {
+        "seconds": round(usage.seconds, 3),
+        "cpu_seconds": round(usage.cpu_seconds, 3),
+        "peak_bytes": usage.peak_bytes,
     }
 
 
@@ -67,6 +102,7 @@ def plan_facts(title: Title, rows: Sequence[ChunkRow] = ()) -> dict[str, Any]:
             "why": index.why,
             "seek_points": len(index.seek_points),
             "complaints": list(index.complaints),
+            "damage": None if index.damage is None else index.damage.model_dump(),
         },
         "trim_by": plan.trim_by,
         "segments": list(plan.segments),
@@ -112,19 +148,31 @@ def with_commands(title: Title, facts: dict[str, Any]) -> dict[str, Any]:
 
 
 def _output(output: Output, title: Title, rows: Sequence[ChunkRow], written: Stitched) -> dict[str, Any]:
-    sizes: Counter[int] = Counter()
-    for row in rows:
-        if row.output_id == output.id:
-            sizes[row.rendition] += row.size or 0
     pictures = title.film.pictures if title.film is not None else ()
+    mine = [row for row in rows if row.output_id == output.id]
     return {
         "name": output.name,
         "path": output.target,
         "preset": output.preset,
         "files": [file.model_dump() for file in written.files],
         "renditions": [
-            {**picture.model_dump(), "video_bytes": sizes[number]} for number, picture in enumerate(pictures)
+            _rendition(title, picture, [row for row in mine if row.rendition == number])
+            for number, picture in enumerate(pictures)
         ],
         "proof": dict(written.proof),
-        "seconds": {stage: round(seconds, 3) for stage, seconds in written.seconds.items()},
+    }
+
+
+def _rendition(title: Title, picture: Picture, rows: Sequence[ChunkRow]) -> dict[str, Any]:
+    index = title.pictured.index
+    size = sum(row.size or 0 for row in rows)
+    shown = float((index.pts[-1] - index.pts[0] + index.last_duration) * index.time_base)
+    return {
+        **picture.model_dump(),
+        "encoder": ENCODERS[title.settings.video_codec].name,
+        "frames": sum(row.end_frame - row.first_frame for row in rows),
+        "video_bytes": size,
+        "bitrate": round(size * 8 / shown) if shown > 0 else None,
+        "encode_seconds": round(sum(row.seconds or 0.0 for row in rows), 3),
+        "encode_cpu_seconds": round(sum(row.cpu_seconds or 0.0 for row in rows), 3),
     }

@@ -1,30 +1,55 @@
 """Plans as blobs: written once by whoever plans, read by every worker and the stitcher."""
 
 import functools
+import hashlib
+from dataclasses import dataclass
 
 from framemill.farm.orders import ChunkPlace, ExtraOrder, Planned, PlanOrder
+from framemill.jobs.usage import Usage
 from framemill.media import ffmpeg
+from framemill.media.process import metered
 from framemill.media.source import Source, index_source, read_source
 from framemill.media.title import Title, plan_title
 from framemill.storage.local import LocalBlobs
 
 
-async def ingest(path: str, blobs: LocalBlobs) -> tuple[str, Source]:
-    """Read a local source and keep what was found; returns the blob's key and the source."""
-    source = await read_source(path)
-    key = f"sources/{source.sha256}.json"
-    blobs.write(key, source.model_dump_json().encode())
-    return key, source
+@dataclass(frozen=True, slots=True)
+class Ingested:
+    """A source that was read: where what was found is kept, and what reading took."""
+
+    key: str
+    source: Source
+    usage: Usage
+
+
+async def ingest(path: str, name: str, blobs: LocalBlobs) -> Ingested:
+    """Read a local source, which its owner calls `name`, and keep what was found."""
+    with metered() as meter:
+        source = await read_source(path, name)
+        # The name is in it: one file under two names is two entries, and each message names the right one.
+        key = f"sources/{source.sha256}-{hashlib.sha256(name.encode()).hexdigest()[:16]}.json"
+        blobs.write(key, source.model_dump_json().encode())
+        return Ingested(key, source, meter.usage)
 
 
 async def plan(order: PlanOrder, blobs: LocalBlobs) -> Planned:
     """Index the source and plan the output."""
     source = Source.model_validate_json(blobs.read(order.source_key))
     wanted = order.settings.encodes_video
-    index = await index_source(source, decode=order.decode, linear=order.linear) if wanted else None
-    title = plan_title(source, index, order.settings, order.run, await ffmpeg.build_id())
-    blobs.write(order.title_key, title.model_dump_json().encode())
-    return Planned(chunks=tuple(_places(title)))
+    with metered() as meter:
+        index = await index_source(source, decode=order.decode, linear=order.linear) if wanted else None
+        title = plan_title(source, index, order.settings, order.run, await ffmpeg.build_id())
+        blobs.write(order.title_key, title.model_dump_json().encode())
+        return Planned(chunks=tuple(_places(title)), warning=_warning(title), usage=meter.usage)
+
+
+def _warning(title: Title) -> str:
+    damage = title.film.index.damage if title.film is not None else None
+    if damage is not None and damage.harms:
+        return f"{title.source.name} is damaged: {damage}."
+    if damage is not None and damage.leading:
+        return f"{title.source.name} begins before its first keyframe: {damage.leading} pictures there are left out."
+    return ""
 
 
 def load_title(blobs: LocalBlobs, key: str) -> Title:

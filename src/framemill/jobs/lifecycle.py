@@ -225,4 +225,5 @@ _FRESH: dict[str, Any] = {
     "started_at": None,
     "spent": 0,
     "timings": {},
+    "usage": {},
 }

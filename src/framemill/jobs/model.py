@@ -10,6 +10,7 @@ from pydantic import AfterValidator, AwareDatetime, Field, model_validator
 from framemill.jobs.reasons import Reason
 from framemill.jobs.settings import OutputSettings, RunSettings, Value
 from framemill.jobs.states import ChunkState, DeliveryState, InputState, JobState
+from framemill.jobs.usage import Usage
 
 Utc = Annotated[AwareDatetime, AfterValidator(lambda at: at.astimezone(UTC))]
 """A point in time; whatever zone it came in, it is kept in UTC."""
@@ -116,6 +117,8 @@ class Job(Value):
     """What was proved about the outputs that are published; an attempt that fails leaves the last one's."""
     timings: dict[str, float] = Field(default_factory=dict)
     """Seconds that this attempt spent in each state it has left."""
+    usage: dict[str, Usage] = Field(default_factory=dict)
+    """What this attempt's processes used, by stage: read, plan, encode, sound, join…"""
 
 
 class Input(Value):

@@ -12,8 +12,11 @@ class Reason(StrEnum):
     SOURCE_MISSING = "source_missing"  # there is no such source
     SOURCE_REFUSED = "source_refused"  # it is there, but not for us: credentials, address, permission
     SOURCE_UNREACHABLE = "source_unreachable"  # its host does not answer
-    SOURCE_UNREADABLE = "source_unreadable"  # nothing in it can be decoded
+    UNREADABLE_SOURCE = "unreadable_source"  # nothing in it can be decoded
+    SOURCE_DAMAGED = "source_damaged"  # it decodes only in part
+    SOURCE_ENCRYPTED = "source_encrypted"  # it takes a key that nobody gave
     SOURCE_TOO_LARGE = "source_too_large"  # over the job's or the account's limit
+    NO_DECODER = "no_decoder"  # the ffmpeg in use cannot decode that
     WRONG_SETTINGS = "wrong_settings"  # what was asked for cannot be
     NO_ENCODER = "no_encoder"  # no machine of this farm can encode that
     FFMPEG_FAILED = "ffmpeg_failed"  # ffmpeg ended with an error, on two machines
@@ -56,12 +59,19 @@ _RETRYABLE = frozenset(
 _REASON_OF: dict[type[BaseException], Reason] = {
     errors.WrongUse: Reason.WRONG_SETTINGS,
     errors.SourceMissing: Reason.SOURCE_MISSING,
-    errors.SourceError: Reason.SOURCE_UNREADABLE,
+    errors.SourceRefused: Reason.SOURCE_REFUSED,
+    errors.SourceUnreachable: Reason.SOURCE_UNREACHABLE,
+    errors.SourceDamaged: Reason.SOURCE_DAMAGED,
+    errors.SourceEncrypted: Reason.SOURCE_ENCRYPTED,
+    errors.DecoderMissing: Reason.NO_DECODER,
+    errors.SourceError: Reason.UNREADABLE_SOURCE,
+    errors.EncoderMissing: Reason.NO_ENCODER,
     errors.FfmpegFailed: Reason.FFMPEG_FAILED,
     errors.ChildFailed: Reason.CHILD_FAILED,
     errors.ChunkMismatch: Reason.CHUNK_MISMATCH,
     errors.VerificationFailed: Reason.VERIFICATION_FAILED,
     errors.MediaError: Reason.FFMPEG_FAILED,
+    errors.DiskFull: Reason.DISK_FULL,
     errors.OutputError: Reason.TARGET_REFUSED,
     errors.FarmError: Reason.WORKER_LOST,
     MemoryError: Reason.OUT_OF_MEMORY,

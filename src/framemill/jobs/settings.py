@@ -3,11 +3,13 @@
 import difflib
 import json
 from collections.abc import Mapping
-from typing import Any, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from framemill.errors import InvalidSetting, UnknownSetting
+from framemill.jobs.encoders import JUDGED, misfit, misfit_key
+from framemill.jobs.notation import normal_level, normal_params
 
 Container = Literal["mp4", "mov", "mkv", "webm", "package"]
 VideoCodec = Literal["h264", "h265", "av1", "vp9", "copy", "none"]
@@ -43,10 +45,24 @@ class OutputSettings(Value):
     """Constant rate factor; none: the codec's usual one (see `media/options.py`)."""
     qp: int | None = Field(default=None, ge=0, le=69)
     """Constant quantiser instead of `crf`; 0 is lossless with H.264."""
+    bitrate: int | None = Field(default=None, ge=8_000, le=1_000_000_000)
+    """Bits per second of the pictures on average, instead of `crf`; with VP9 beside it, as a limit."""
+    maxrate: int | None = Field(default=None, ge=8_000, le=1_000_000_000)
+    """Bits per second that a player reads while its buffer of `bufsize` bits never runs empty (H.264, H.265)."""
+    bufsize: int | None = Field(default=None, ge=8_000, le=2_000_000_000)
+    """Size of that buffer in bits; usual is what plays for one to two seconds at `maxrate`."""
     encoder_preset: str | None = Field(default=None, pattern=r"^[a-z0-9-]{1,16}$")
     """The encoder's own speed: `veryfast`…`veryslow` (x264, x265), `0`…`13` (SVT-AV1), `0`…`5` (VP9's cpu-used)."""
     tune: str | None = Field(default=None, pattern=r"^[a-z]{1,16}$")
-    """x264's and x265's `-tune`: film, animation, grain…"""
+    """The encoder's `-tune`: film, animation, grain…"""
+    profile: str | None = Field(default=None, pattern=r"^[a-z0-9-]{1,16}$")
+    """What a player's decoder must know: `baseline`, `main`, `high`… (H.264), `main10`… (H.265), `0`…`3` (VP9)."""
+    level: Annotated[str | None, BeforeValidator(normal_level)] = Field(default=None, pattern=r"^[1-9](b|\.[0-9])$")
+    """How large and fast a player's decoder must be: `4.1`."""
+    gop_frames: int | None = Field(default=None, ge=1, le=1_000_000)
+    """Most frames from one keyframe to the next, counted from the chunk's first; none: the encoder's own choice."""
+    encoder_options: Annotated[Mapping[str, str], BeforeValidator(normal_params)] = Field(default_factory=dict)
+    """The encoder's own keys, those that `jobs/encoders.py` lets through: `{"aq-mode": "3"}`, or `aq-mode=3:ref=5`."""
     width: int | None = Field(default=None, ge=16, le=16384)
     """Box to fit into, in pixels; the aspect is kept and nothing is enlarged."""
     height: int | None = Field(default=None, ge=16, le=16384)
@@ -73,10 +89,20 @@ class OutputSettings(Value):
         """Whether pictures are encoded, so that their frames must be known."""
         return self.video_codec not in {"copy", "none"}
 
+    @property
+    def undivided(self) -> str:
+        """Why the pictures cannot be encoded in chunks; empty where they can."""
+        if self.bitrate is not None:
+            return "a bit rate is shared out over the whole title"
+        if self.maxrate is not None and self.video_codec not in _BUFFERED:
+            return f"the {self.video_codec} encoder keeps to its maximum within one encode only"
+        ahead = int(self.encoder_options.get("rc-lookahead", LEAST_LOOKAHEAD))
+        if self.maxrate is not None and ahead < LEAST_LOOKAHEAD:
+            return "an encoder that does not look ahead keeps to its maximum within one encode only"
+        return ""
+
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
-        if self.crf is not None and self.qp is not None:
-            raise ValueError("crf and qp exclude each other")
         if self.qp is not None and self.video_codec not in {"h264", "h265"}:
             raise ValueError(f"qp is for h264 and h265; set crf for {self.video_codec}")
         if self.container == "webm" and self.video_codec not in {"vp9", "av1", "copy", "none"}:
@@ -93,6 +119,53 @@ class OutputSettings(Value):
             raise ValueError("mov takes h264 or h265 pictures and aac or alac sound")
         return self
 
+    @model_validator(mode="after")
+    def _rate_fits(self) -> Self:
+        ways = [name for name in ("crf", "qp", "bitrate") if getattr(self, name) is not None]
+        if len(ways) > 1 and not (self.video_codec == "vp9" and ways == ["crf", "bitrate"]):
+            raise ValueError(f"{' and '.join(ways)} exclude each other")
+        capped = self.maxrate is not None or self.bufsize is not None
+        if capped and self.qp is not None:
+            raise ValueError("a constant qp keeps to no maxrate; set crf instead")
+        if self.video_codec in _BUFFERED and (self.maxrate is None) != (self.bufsize is None):
+            raise ValueError("maxrate and bufsize go together: one without the other holds nothing")
+        if self.maxrate is not None and self.bitrate is not None and self.maxrate < self.bitrate:
+            raise ValueError("maxrate is below bitrate")
+        if capped and self.video_codec == "vp9" and self.bitrate is None:
+            raise ValueError("the vp9 encoder takes maxrate and bufsize beside bitrate only")
+        if self.video_codec == "av1" and self.maxrate is not None and self.bitrate is not None:
+            raise ValueError("the av1 encoder takes maxrate beside crf only")
+        if len(self.ladder) > 1 and (capped or self.bitrate is not None):
+            raise ValueError("one bitrate or maxrate does not fit a ladder of several renditions (set ladder)")
+        return self
+
+    @model_validator(mode="after")
+    def _encoder_fits(self) -> Self:
+        given = {name: getattr(self, name) for name in (*JUDGED, "bitrate", "maxrate", "bufsize", "gop_frames")}
+        said = [name for name, value in given.items() if value is not None]
+        if (said or self.encoder_options) and not self.encodes_video:
+            named = said[0] if said else "encoder_options"
+            raise ValueError(f"{named}: with video_codec {self.video_codec} no pictures are encoded")
+        for name in JUDGED:
+            if given[name] is not None and (why := misfit(self.video_codec, name, given[name])) is not None:
+                raise ValueError(f"{name}: {why}")
+        for key, value in self.encoder_options.items():
+            if (why := misfit_key(self.video_codec, key, value)) is not None:
+                raise ValueError(f"encoder_options: {why}")
+        if self.ladder and (self.width or self.height):
+            raise ValueError("width and height are the rungs' in a ladder (set ladder, or take it away)")
+        on_grid = [key for key in ("min-keyint", "scenecut") if key in self.encoder_options]
+        if self.container == "package" and (self.gop_frames is not None or on_grid):
+            named = on_grid[0] if on_grid else "gop_frames"
+            raise ValueError(f"{named}: a package's keyframes begin its segments (set segment_seconds)")
+        return self
+
+
+#: Frames of lookahead with which chunks were seen to leave a player's buffer as full as they found it.
+LEAST_LOOKAHEAD = 5
+#: Codecs whose encoders model a player's buffer frame by frame.
+_BUFFERED = frozenset({"h264", "h265"})
+
 
 class RunSettings(Value):
     """How a run shall be cut. None of these depends on how many workers there are."""
@@ -105,6 +178,10 @@ class RunSettings(Value):
     """Target length of a chunk; none: from the title's length (see `media/plan.py`)."""
     index: Literal["auto", "decode"] = "auto"
     """`decode` takes the list of frames from a decode of the whole source, even where its packets can be trusted."""
+    on_damage: Literal["refuse", "keep"] = "refuse"
+    """A source that decodes only in part is refused; `keep` encodes what is there and reports what is missing."""
+    verify: Literal["packets", "full"] = "packets"
+    """How the result is read back: its packets and boxes, or `full`: every frame and sample decoded as well."""
 
     @model_validator(mode="after")
     def _one_rule(self) -> Self:
@@ -114,9 +191,9 @@ class RunSettings(Value):
 
 
 def apply_assignments(
-    output: OutputSettings, run: RunSettings, assignments: Mapping[str, str]
+    output: OutputSettings, run: RunSettings, assignments: Mapping[str, Any]
 ) -> tuple[OutputSettings, RunSettings]:
-    """Both settings with `key=value` assignments applied; lists and objects are written as JSON.
+    """Both settings with `key=value` assignments applied; lists and objects may be written as JSON.
 
     Raises `UnknownSetting` with the near names, `InvalidSetting` with the reason.
     """
@@ -129,8 +206,8 @@ def apply_assignments(
     return _updated(output, assignments), _updated(run, assignments)
 
 
-def _updated(settings: T, assignments: Mapping[str, str]) -> T:
-    mine = {key: _parse(text) for key, text in assignments.items() if key in type(settings).model_fields}
+def _updated(settings: T, assignments: Mapping[str, Any]) -> T:
+    mine = {key: _parse(given) for key, given in assignments.items() if key in type(settings).model_fields}
     try:
         return type(settings).model_validate({**settings.model_dump(), **mine})
     except ValidationError as error:
@@ -140,11 +217,11 @@ def _updated(settings: T, assignments: Mapping[str, str]) -> T:
         raise InvalidSetting(f"Setting {where}: {reason}." if where else f"Settings: {reason}.") from None
 
 
-def _parse(text: str) -> Any:
-    """Lists and objects are JSON; everything else stays text, which the field's own type reads."""
+def _parse(text: Any) -> Any:
+    """Lists and objects are JSON; other text stays, for the field's own type to read, and so do values."""
     if text == "null":
         return None
-    if not text.startswith(("[", "{")):
+    if not isinstance(text, str) or not text.startswith(("[", "{")):
         return text
     try:
         return json.loads(text)

@@ -36,6 +36,30 @@ def top_boxes(data: bytes) -> Iterator[tuple[str, int, int]]:
         at += size or len(data)
 
 
+def cut_short(path: Path) -> str:
+    """What an ISO-BMFF file lacks at its end, in a sentence; empty where it is whole, or none."""
+    size = path.stat().st_size
+    at = 0
+    with path.open("rb") as file:
+        while at + 8 <= size:
+            file.seek(at)
+            header = file.read(16)
+            kind = header[4:8].decode("latin-1")
+            if at == 0 and kind not in _FIRST:
+                return ""
+            length = int.from_bytes(header[:4], "big")
+            if length == 1:
+                length = int.from_bytes(header[8:16], "big")
+            end = at + length if length else size
+            if end > size:
+                return f"Its box {kind!r} should end at byte {end}, the file ends at {size}; copy it again."
+            at = max(end, at + 8)
+    return ""
+
+
+_FIRST = {"ftyp", "moov", "mdat", "free", "skip", "wide"}
+
+
 def track_starts(path: Path) -> list[TrackStart]:
     """When each track of a file starts, from `elst` and the first `ctts` entry; empty when there is no `moov`."""
     with path.open("rb") as file:

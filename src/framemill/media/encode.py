@@ -45,7 +45,14 @@ def group_command(title: Title, rendition: int, group: Group, outputs: Sequence[
         timed = trimmed.filter("setpts", f"PTS-({index.pts[chunk.first]})" if index.encodable else "N")
         if plan.trim_by == "number" and picture.color_range:  # a graph that stays must not convert to the first range
             timed = timed.filter("setparams", range=picture.color_range)
-        options = video_encoder(title.settings, picture.pix_fmt, picture.crf, chunk.idrs, grid=bool(plan.segments))
+        options = video_encoder(
+            title.settings,
+            picture.pix_fmt,
+            picture.crf,
+            chunk.idrs,
+            grid=bool(plan.segments),
+            whole=len(plan.chunks) == 1,
+        )
         streams.append(
             ffmpeg.output(
                 _draw(timed, picture, lossless=title.settings.qp == 0),
@@ -59,7 +66,7 @@ def group_command(title: Title, rendition: int, group: Group, outputs: Sequence[
     if watched:
         hashed = _select(pads.stream(len(chunks)), index, watched)
         streams.append(ffmpeg.output(hashed, str(witness), f="framehash", hash="murmur3", **_AS_THEY_ARE))
-    tools = ("-nostdin", "-v", "error", "-filter_complex_threads", "1")
+    tools = ("-nostdin", "-v", "level+warning", "-max_error_rate", "1", "-filter_complex_threads", "1")
     argv: list[str] = ffmpeg.merge_outputs(*streams).global_args(*tools).overwrite_output().get_args()
     return argv
 

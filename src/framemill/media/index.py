@@ -14,8 +14,9 @@ from typing import Any, Literal, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict
 
-from framemill.errors import MediaError, SourceUnreadable
+from framemill.errors import ChildFailed, DecoderMissing, MediaError, SourceUnreadable
 from framemill.media import ffmpeg
+from framemill.media.damage import LOCATE, Complaints, Damage, LocateRequest, assess, complaints
 from framemill.media.inspect import Inspection, Packets
 
 # One packet, one frame, and a keyframe to start from: seen on every catalogue clip of these codecs that has no other
@@ -56,7 +57,9 @@ class FrameIndex(BaseModel):
     why: str
     """Why it was taken from there, one sentence."""
     complaints: tuple[str, ...] = ()
-    """What the decoder wrote to stderr during a whole decode."""
+    """What the decoder complained of during a whole decode, the first lines."""
+    damage: Damage | None = None
+    """What a whole decode has lost, if anything."""
 
     @cached_property
     def increasing(self) -> bool:
@@ -216,36 +219,60 @@ _SHOWN = re.compile(r"showinfo.*?\b(fmt|color_range):(\w+)")
 
 #: The options of every decode whose times and pixels must agree: absolute times, and one thread, because damaged
 #: streams decode differently by the number of threads.
-DECODE = ("-nostdin", "-v", "error", "-copyts", "-threads", "1")
+DECODE = ("-nostdin", "-v", "level+warning", "-max_error_rate", "1", "-copyts", "-threads", "1")
 #: One line a frame: its time and murmur3 (the fastest 128-bit hash ffmpeg has) of its pixels.
 FRAMEHASH = ("-fps_mode", "passthrough", "-enc_time_base", "filter", "-f", "framehash", "-hash", "murmur3", "-")
 
 
-async def by_decode(source: str, why: str, packets: Packets) -> FrameIndex | None:
+async def by_decode(source: str, why: str, packets: Packets, stream: int, name: str) -> FrameIndex | None:
     """The index taken from one decode of the whole source; None when it shows nothing, and nothing is wrong with it.
 
-    Raises `SourceUnreadable` when no frame comes out and the decoder complains.
+    `stream`: the index in the file of what ffmpeg calls `0:V:0`; `name`: what messages call the file.
+
+    Raises `SourceUnreadable` when no frame comes out and the decoder complains, `DecoderMissing` when there is none.
     """
     finished = await ffmpeg.run([ffmpeg.binary(), *DECODE, "-i", source, "-map", "0:V:0", *FRAMEHASH])
     header, rows = parse_framehash(finished.stdout.decode())
-    complaints = tuple(finished.stderr.splitlines())
-    if not rows and finished.status == 0 and not complaints:
+    said = complaints(finished.stderr)
+    if not rows and finished.status == 0 and not said.lines:
         return None
     if not rows:
-        said = ffmpeg.plain_words(complaints[0]) if complaints else "the decoder gave no reason"
-        raise SourceUnreadable(f"No frame of {source} can be decoded: {said}.")
+        reason = said.lines[0] if said.lines else "the decoder gave no reason"
+        if _UNKNOWN_CODEC in finished.stderr:
+            raise SourceUnreadable(f"No frame of {name} can be decoded: nobody knows the codec of its pictures.")
+        if _NO_DECODER in finished.stderr:
+            raise DecoderMissing(
+                f"This ffmpeg cannot decode the pictures of {name}: {reason}. Set FRAMEMILL_FFMPEG to one that can."
+            )
+        raise SourceUnreadable(f"No frame of {name} can be decoded: {reason}.")
     pts = tuple(row.pts for row in rows)
     increasing = all(a < b for a, b in pairwise(pts))
     return FrameIndex(
         time_base=Fraction(header["tb"]),
         pts=pts,
         last_duration=rows[-1].duration or _usual_gap(pts, Fraction(header["tb"])),
-        seek_points=seek_points(packets, pts) if increasing and not complaints else (),
+        seek_points=seek_points(packets, pts) if increasing and not said.lines else (),
         hashes=tuple(row.digest for row in rows),
         source="decode",
         why=why,
-        complaints=complaints,
+        complaints=said.lines[:_LINES],
+        damage=await _located(source, stream, said) if said.of_damage else None,
     )
+
+
+_NO_DECODER = "no decoder found for"
+_UNKNOWN_CODEC = f"{_NO_DECODER}: none"
+_LINES = 20  # of complaints that are kept
+_LOCATE_SECONDS = 6 * 3600.0  # a whole decode in one thread
+
+
+async def _located(source: str, stream: int, said: Complaints) -> Damage:
+    """What is lost where; only that something is, when the child that looks for it fails."""
+    try:
+        found = await LOCATE(LocateRequest(path=source, stream=stream), timeout=_LOCATE_SECONDS)
+    except ChildFailed:
+        return Damage(unplaced=said.patched + said.refused, cut_short=said.cut_short, said=said.lines[:5])
+    return assess(found, said)
 
 
 class HashedFrame(NamedTuple):

@@ -3,9 +3,13 @@
 Runs only in a child (`isolate.Task`): libav reads hostile bytes here.
 """
 
+import asyncio
 import hashlib
+import logging
 from collections.abc import Iterator
+from dataclasses import dataclass
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import av
@@ -13,8 +17,11 @@ import av.error
 import av.stream
 from pydantic import BaseModel
 
-from framemill.errors import SourceMissing, SourceUnreadable
+from framemill.errors import ChildFailed, SourceEncrypted, SourceMissing, SourceUnreadable
+from framemill.media.boxes import cut_short
 from framemill.media.isolate import Task
+
+log = logging.getLogger(__name__)
 
 
 class InspectRequest(BaseModel):
@@ -22,6 +29,8 @@ class InspectRequest(BaseModel):
 
     path: str
     """A local file."""
+    name: str = ""
+    """What messages call it; its path where that is empty."""
     packets: bool = True
     """Also list the video packets and hash the file."""
 
@@ -41,6 +50,17 @@ class Packets(BaseModel):
     """Packets marked corrupt, or to be discarded by an edit list."""
     reconfigured: int = 0
     """Packets that bring new codec parameters: the stream changes on the way."""
+    encrypted: int = 0
+    """Packets, also of the sound, that take a key (CENC)."""
+
+
+class SoundTimes(BaseModel):
+    """How the packets of the chosen audio stream follow one another."""
+
+    widest_gap_seconds: float = 0.0
+    """Widest hole between two of them."""
+    backwards: bool = False
+    """Whether a time lies clearly before the end of what came before it."""
 
 
 class Inspection(BaseModel):
@@ -53,6 +73,7 @@ class Inspection(BaseModel):
     audio: int | None
     """Index of the default, else the first, audio stream, if any."""
     packets: Packets
+    sound: SoundTimes = SoundTimes()
     sha256: str
     """Of the whole file; empty when packets were not asked for."""
 
@@ -60,32 +81,60 @@ class Inspection(BaseModel):
 def inspect(request: InspectRequest) -> Inspection:
     """Facts, packets and fingerprint of one local file.
 
-    Raises `SourceMissing` when there is no such file, `SourceUnreadable` when it is no media libav can open.
+    Raises `SourceMissing` when there is no such file, `SourceUnreadable` when it is no media libav can open,
+    `SourceEncrypted` when it takes a key.
     """
+    name = request.name or request.path
     try:
         # Odd metadata is no reason to refuse a clip: unreadable bytes become U+FFFD.
         with av.open(request.path, metadata_errors="replace") as container:
             video, audio = _choose(container)
             facts = _facts(container, request.path)
-            packets = _packets(container, video) if request.packets and video is not None else Packets()
+            packets, sound = _packets(container, video, audio) if request.packets else (Packets(), SoundTimes())
             chosen = tuple(None if stream is None else int(stream.index) for stream in (video, audio))
     except FileNotFoundError:
-        raise SourceMissing(f"There is no file {request.path}.") from None
+        raise SourceMissing(f"There is no file {name}.") from None
     except (PermissionError, IsADirectoryError) as error:
-        raise SourceMissing(f"{request.path} cannot be read: {error.strerror}.") from None
+        raise SourceMissing(f"{name} cannot be read: {error.strerror}.") from None
     except (av.error.FFmpegError, OSError, ValueError) as error:
+        if lacks := cut_short(Path(request.path)):
+            raise SourceUnreadable(f"{name} cannot be read: it is cut short. {lacks}") from None
         reason = getattr(error, "strerror", None) or str(error)
-        raise SourceUnreadable(f"{request.path} is not a media file that can be read: {reason}.") from None
+        raise SourceUnreadable(f"{name} is not a media file that can be read: {reason}.") from None
+    if packets.encrypted:
+        raise SourceEncrypted(f"{name} is encrypted; decrypt it first, keys are not taken.")
     return Inspection(
         facts=facts,
         video=chosen[0],
         audio=chosen[1],
         packets=packets,
+        sound=sound,
         sha256=_sha256(request.path) if request.packets else "",
     )
 
 
 INSPECT = Task("framemill.media.inspect:inspect", InspectRequest, Inspection)
+_TRIES = 2  # whoever opens it may have died of something else
+_SECONDS = 25.0
+_BYTES_A_SECOND = 5 << 20  # a slow disk; a terabyte takes its time, but a prober that hangs must not hang the farm
+
+
+async def inspected(request: InspectRequest) -> Inspection:
+    """`inspect` in a child. A file that the prober twice dies of, or hangs on, is unreadable: `SourceUnreadable`."""
+    name = request.name or request.path
+    patience = _SECONDS + await asyncio.to_thread(_size, request.path) / _BYTES_A_SECOND
+    for left in reversed(range(_TRIES)):
+        try:
+            return await INSPECT(request, timeout=patience)
+        except ChildFailed as error:
+            if not left:
+                log.warning("%s", error.message, extra={"action": "prober_failed"})
+                raise SourceUnreadable(f"{name} cannot be read: the process that opens it fails each time.") from None
+    raise AssertionError("unreachable")
+
+
+def _size(path: str) -> int:
+    return Path(path).stat().st_size if Path(path).exists() else 0
 
 
 def _sha256(path: str) -> str:
@@ -105,14 +154,18 @@ def _choose(container: Any) -> tuple[Any, Any]:
     return video, default or next(iter(sounds), None)
 
 
-def _packets(container: Any, stream: Any) -> Packets:
-    found = Packets()
-    codec = stream.codec_context.name if stream.codec_context else ""
-    length = _nal_length_size(codec, stream)
+def _packets(container: Any, video: Any, audio: Any) -> tuple[Packets, SoundTimes]:
+    found, heard = Packets(), _Heard()
+    codec = video.codec_context.name if video is not None and video.codec_context else ""
+    length = _nal_length_size(codec, video) if codec else 0
     latest = None
     try:
-        for packet in container.demux(stream):
+        for packet in container.demux([stream for stream in (video, audio) if stream is not None]):
             if packet.size == 0 and packet.pts is None:  # the flush packet at the end
+                continue
+            found.encrypted += packet.has_sidedata("encryption_info")
+            if video is None or packet.stream.index != video.index:
+                heard.add(packet)
                 continue
             found.pts.append(packet.pts)
             found.dts.append(packet.dts)
@@ -122,9 +175,34 @@ def _packets(container: Any, stream: Any) -> Packets:
                 latest, found.last_duration = packet.pts, packet.duration or 0
             found.flawed += packet.is_corrupt or packet.is_discard
             found.reconfigured += packet.has_sidedata("new_extradata") or packet.has_sidedata("param_change")
-    except (av.error.FFmpegError, OSError):
+    except (av.error.FFmpegError, OSError, IndexError):  # IndexError: a stream turned up on the way (PyAV 18)
         found.flawed += 1  # cut off or damaged: what decodes is for the decoder to say
-    return found
+    return found, heard.times()
+
+
+_JITTER_SECONDS = 0.1  # containers round, and phones stutter; swresample's `async` lets as much pass
+
+
+@dataclass
+class _Heard:
+    """Follows the packets of an audio stream."""
+
+    end: Fraction | None = None
+    widest: Fraction = Fraction(0)
+    backwards: bool = False
+
+    def add(self, packet: Any) -> None:
+        if packet.pts is None:
+            return
+        start = packet.pts * packet.time_base
+        if self.end is not None:
+            gap = start - self.end
+            self.widest = max(self.widest, gap)
+            self.backwards |= gap < -_JITTER_SECONDS
+        self.end = start + (packet.duration or 0) * packet.time_base
+
+    def times(self) -> SoundTimes:
+        return SoundTimes(widest_gap_seconds=float(self.widest), backwards=self.backwards)
 
 
 def _nal_length_size(codec: str, stream: Any) -> int:

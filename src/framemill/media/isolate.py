@@ -4,8 +4,9 @@ The function, its argument and its result are named and typed by `Task`; both tr
 taken over can hand back wrong facts but no code.
 """
 
+import atexit
 import importlib
-import sys
+import os
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -13,13 +14,21 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from framemill import errors
 from framemill.errors import ChildFailed, FramemillError
-from framemill.media import ffmpeg
+from framemill.media.forkserver import ForkServer
+from framemill.media.process import Finished
 
 Request = TypeVar("Request", bound=BaseModel)
 Answer = TypeVar("Answer", bound=BaseModel)
 
-_MEMORY_BYTES = 8 << 30  # address space, not resident: libav maps generously
 _FAILED = 3  # exit status of a child whose function raised one of our errors
+_TASKS = ("inspect", "damage", "stitch", "package", "verify")
+_server = ForkServer("framemill.media.isolate:handle", preload=tuple(f"framemill.media.{name}" for name in _TASKS))
+atexit.register(_server.close)
+
+
+def warm() -> None:
+    """Make ready for the first task."""
+    _server.warm()
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,22 +41,23 @@ class Task(Generic[Request, Answer]):
 
     async def __call__(self, request: Request, *, timeout: float) -> Answer:
         """Run it in a child. Raises `ChildFailed`, or the function's own error, by its class and message."""
-        argv = [sys.executable, "-m", "framemill.media.isolate", self.function]
+        asked = f"{self.function}\n{request.model_dump_json()}".encode()
         try:
-            finished = await ffmpeg.run(
-                argv, stdin=request.model_dump_json().encode(), timeout=timeout, memory_bytes=_MEMORY_BYTES
-            )
+            finished = await _server.run(asked, timeout)
         except TimeoutError:
             raise ChildFailed(f"{self.function} did not end within {timeout:g} s; it was stopped.") from None
+        return self._read(finished)
+
+    def _read(self, finished: Finished) -> Answer:
         if finished.status == _FAILED:
-            raise _read(_Failure, finished.stdout, self.function).error()
+            raise _parsed(_Failure, finished.stdout, self.function).error()
         if finished.status != 0:
             how = f"was killed by signal {-finished.status}" if finished.status < 0 else f"ended with {finished.status}"
             raise ChildFailed(f"The process for {self.function} {how}: {finished.stderr.strip()[-500:]}")
-        return _read(self.answer, finished.stdout, self.function)
+        return _parsed(self.answer, finished.stdout, self.function)
 
 
-def _read(kind: type[Answer], answer: bytes, function: str) -> Answer:
+def _parsed(kind: type[Answer], answer: bytes, function: str) -> Answer:
     try:
         return kind.model_validate_json(answer)
     except ValidationError as error:
@@ -65,19 +75,19 @@ class _Failure(BaseModel):
         return kind(self.message)
 
 
-def main(function: str) -> int:
-    """The child's side: read the request from stdin, write the answer to stdout."""
-    module, _, name = function.partition(":")
+def handle() -> int:
+    """The child's side: read the request from descriptor 0, write the answer to 1; the exit status."""
+    with os.fdopen(0, "rb", closefd=False) as channel:
+        function, _, asked = channel.read().partition(b"\n")
+    module, _, name = function.decode().partition(":")
     call = getattr(importlib.import_module(module), name)
     (request,) = (hint for key, hint in call.__annotations__.items() if key != "return")
     try:
-        answer: BaseModel = call(TypeAdapter(request).validate_json(sys.stdin.buffer.read()))
+        answer: BaseModel = call(TypeAdapter(request).validate_json(asked))
+        status = 0
     except FramemillError as error:
-        sys.stdout.write(_Failure(kind=type(error).__name__, message=error.message).model_dump_json())
-        return _FAILED
-    sys.stdout.buffer.write(answer.model_dump_json().encode())
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))
+        answer = _Failure(kind=type(error).__name__, message=error.message)
+        status = _FAILED
+    with os.fdopen(1, "wb", closefd=False) as channel:
+        channel.write(answer.model_dump_json().encode())
+    return status

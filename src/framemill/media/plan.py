@@ -88,7 +88,9 @@ class VideoPlan(Frozen):
 def plan_video(index: FrameIndex, settings: OutputSettings, run: RunSettings, frame_bytes: int) -> VideoPlan:
     """Cut a title. `frame_bytes` is the size of one decoded frame; it bounds how many encoders share a process."""
     segments = segment_starts(index, settings.segment_seconds) if settings.container == "package" else ()
-    starts = chunk_starts(index, run, segments)
+    starts = {0: settings.undivided} if settings.undivided else chunk_starts(index, run, segments)
+    if settings.maxrate and settings.bufsize:
+        starts = _apart(index, starts, Fraction(settings.bufsize, settings.maxrate))
     ends = [*list(starts)[1:], len(index.pts)]
     chunks = tuple(
         Chunk(
@@ -171,6 +173,22 @@ def _snapped(index: FrameIndex, parts: int) -> dict[int, str]:
         elif frame < len(times):
             found[frame] = "no source keyframe near"
     return {first: found[first] for first in sorted(found)}
+
+
+def _apart(index: FrameIndex, starts: dict[int, str], seconds: Fraction) -> dict[int, str]:
+    """Only those starts that lie that far behind the one before.
+
+    A chunk of a capped rate must be long enough to fill its buffer again: chunks of a quarter of what the player's
+    buffer plays ran it dry, those of half of it and more did not (x264 and x265; noise, bursts, and film).
+    """
+    times = _times(index)
+    found: dict[int, str] = {}
+    last = None
+    for first, why in starts.items():
+        if last is None or (times[first] - times[last]) * index.time_base >= seconds:
+            found[first] = why
+            last = first
+    return found
 
 
 def decode_groups(index: FrameIndex, chunks: Sequence[Chunk], frame_bytes: int) -> tuple[Group, ...]:

@@ -23,7 +23,7 @@ _TEXT_FILES = {"mov_text": "mp4", "srt": "matroska", "webvtt": "webm"}
 #: ffmpeg's muxer of each container.
 MUXERS = {"mp4": "mp4", "mov": "mov", "mkv": "matroska", "webm": "webm"}
 
-_QUIET = ("-nostdin", "-v", "error")
+_QUIET = ("-nostdin", "-v", "level+warning", "-max_error_rate", "1")
 # Nothing of the source's tags comes along by accident: the join sets what belongs there.
 _BARE = {"fflags": "+bitexact", "map_metadata": "-1", "map_chapters": "-1"}
 
@@ -41,7 +41,12 @@ def sound_command(source: Source, settings: OutputSettings, path: Path) -> list[
         options: Options = {"c:a": "copy", "output_ts_offset": f"{-float(start):.6f}"}
     else:
         channels = int(source.sound.get("channels", 0))
-        sound = sound.filter("asetpts", "PTS-STARTPTS")
+        # Counted from its own start, by its time: a filter that is rebuilt on the way must not begin anew.
+        start = source.first_sound.seconds if source.first_sound else Fraction(0)
+        if start:
+            sound = sound.filter("asetpts", f"round(PTS-({start})/TB)")
+        if fills_gaps(source):
+            sound = sound.filter("aresample", **{"async": 1})
         layout = channel_layout(settings, channels)
         if channels > MOST_CHANNELS and "channels" in str(source.sound.get("channel_layout")):
             # Nobody knows where these many speakers stand: the first ones are kept.
@@ -52,6 +57,16 @@ def sound_command(source: Source, settings: OutputSettings, path: Path) -> list[
     output = ffmpeg.output(sound, str(path), f=carrier(settings), **_BARE, **options)
     argv: list[str] = output.global_args(*_QUIET, *AUDIO_CPU_FLAGS).overwrite_output().get_args()
     return argv
+
+
+_HOLE_SECONDS = 0.1  # less is jitter: containers round, and phones stutter
+_LONGEST_SILENCE = 60.0  # a wild time stamp is not hours of silence
+
+
+def fills_gaps(source: Source) -> bool:
+    """Whether holes in the sound become silence, so that what follows stays with its pictures."""
+    times = source.inspection.sound
+    return not times.backwards and _HOLE_SECONDS <= times.widest_gap_seconds <= _LONGEST_SILENCE
 
 
 def text_tracks(facts: dict[str, Any], settings: OutputSettings) -> list[tuple[int, str]]:
@@ -86,12 +101,12 @@ def remux_command(source: Source, settings: OutputSettings, path: Path) -> list[
     streams = [read["V:0"]] if source.first_picture is not None else []
     if source.first_sound is not None and settings.audio_codec != "none":
         streams.append(read[f"a:{source.sound_rank}"])
-        sound = source.sound
-        options |= (
-            {"c:a": "copy"}
-            if settings.audio_codec == "copy"
-            else audio_encoder(settings, int(sound.get("sample_rate", 0)), int(sound.get("channels", 0)))
-        )
+        rate, channels = int(source.sound.get("sample_rate", 0)), int(source.sound.get("channels", 0))
+        copied = settings.audio_codec == "copy"
+        options |= {"c:a": "copy"} if copied else audio_encoder(settings, rate, channels)
+        layout = channel_layout(settings, channels) if settings.audio_channels and not copied else None
+        if layout is not None:
+            streams[-1] = streams[-1].filter("aformat", channel_layouts=layout)
     if texts:
         streams += [read[f"s:{rank}"] for rank in texts]
         options["c:s"] = _TEXT_IN[container]

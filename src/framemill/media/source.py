@@ -6,16 +6,16 @@ from typing import Any
 from framemill.errors import SourceUnreadable
 from framemill.media import index as indexing
 from framemill.media.index import FirstFrame, FrameIndex
-from framemill.media.inspect import INSPECT, Inspection, InspectRequest
+from framemill.media.inspect import Inspection, InspectRequest, inspected
 from framemill.media.plan import Frozen
-
-_PROBE_SECONDS = 3600.0  # a terabyte takes its time; a prober that hangs must not hang the farm
 
 
 class Source(Frozen):
     """A source on this machine's disk, read once."""
 
     path: str
+    name: str = ""
+    """What its owner calls it: the path or URL that was asked for."""
     inspection: Inspection
     first_picture: FirstFrame | None
     first_sound: FirstFrame | None
@@ -40,10 +40,14 @@ class Source(Frozen):
         return [stream for stream in self.inspection.facts["streams"] if stream["codec_type"] == "audio"]
 
 
-async def read_source(path: str) -> Source:
-    """Probe, fingerprint and first frames of a local file. Raises `SourceMissing` or `SourceUnreadable`."""
-    inspection = await INSPECT(InspectRequest(path=path), timeout=_PROBE_SECONDS)
-    source = Source(path=path, inspection=inspection, first_picture=None, first_sound=None)
+async def read_source(path: str, name: str | None = None) -> Source:
+    """Probe, fingerprint and first frames of a local file, which messages call `name`.
+
+    Raises `SourceMissing`, `SourceUnreadable`, `SourceEncrypted`.
+    """
+    name = name or path
+    inspection = await inspected(InspectRequest(path=path, name=name))
+    source = Source(path=path, name=name, inspection=inspection, first_picture=None, first_sound=None)
 
     async def first(stream: str | None) -> FirstFrame | None:
         return None if stream is None else await indexing.first_frame(path, stream)
@@ -53,7 +57,7 @@ async def read_source(path: str) -> Source:
         first(None if inspection.audio is None else f"0:a:{source.sound_rank}"),
     )
     if inspection.video is None and sound is None:
-        raise SourceUnreadable(f"{path} holds neither pictures nor sound that can be decoded.")
+        raise SourceUnreadable(f"{name} holds neither pictures nor sound that can be decoded.")
     return source.model_copy(update={"first_picture": picture, "first_sound": sound})
 
 
@@ -69,5 +73,7 @@ async def index_source(source: Source, *, decode: bool, linear: bool) -> FrameIn
     why = why or indexing.mistrust(inspection, source.first_picture)
     if why is None and source.first_picture is not None:
         return indexing.from_packets(inspection.packets, source.first_picture.time_base)
-    index = await indexing.by_decode(source.path, why or "nothing decodes", inspection.packets)
+    index = await indexing.by_decode(
+        source.path, why or "nothing decodes", inspection.packets, inspection.video, source.name
+    )
     return index.model_copy(update={"seek_points": ()}) if linear and index is not None else index

@@ -5,8 +5,9 @@ import json
 from fractions import Fraction
 from typing import Any
 
-from framemill.errors import MediaError, SourceUnreadable
+from framemill.errors import MediaError, SourceDamaged, SourceUnreadable
 from framemill.jobs.settings import OutputSettings, RunSettings
+from framemill.media.damage import KEEP_HINT
 from framemill.media.index import FrameIndex
 from framemill.media.inspect import Packets
 from framemill.media.ladder import Picture, pictures
@@ -53,7 +54,7 @@ class Title(Frozen):
             source=self.source.sha256,
             index=film.index.fingerprint,
             picture=film.pictures[rendition].model_dump(),
-            settings=self.settings.model_dump(include=_ENCODER_FIELDS),
+            settings=self.settings.model_dump(exclude=_NOT_THE_ENCODERS),
             frames=[chunk.first, chunk.end],
             idrs=chunk.idrs,
             grid=bool(film.plan.segments),
@@ -83,7 +84,13 @@ class Title(Frozen):
         return _digest(source=self.source.sha256, settings=self.settings.model_dump(), build=self.build)
 
 
-_ENCODER_FIELDS = {"video_codec", "crf", "qp", "encoder_preset", "tune"}
+# What a chunk's bytes do not depend on, or is told by the picture, the frames and the grid. Every other field counts,
+# so that a new one is never forgotten.
+_NOT_THE_ENCODERS = {
+    *("container", "segment_seconds", "subtitles"),
+    *("audio_codec", "audio_bitrate", "audio_channels", "sample_rate"),
+    *("width", "height", "pix_fmt", "ladder"),
+}
 _SOUND_FIELDS = {"container", "audio_codec", "audio_bitrate", "audio_channels", "sample_rate"}
 
 
@@ -95,6 +102,8 @@ def plan_title(
     source: Source, index: FrameIndex | None, settings: OutputSettings, run: RunSettings, build: str
 ) -> Title:
     """Plan one output. Raises `SourceUnreadable` when nothing of what is asked for is in the source."""
+    if index is not None and index.damage is not None and index.damage.harms and run.on_damage == "refuse":
+        raise SourceDamaged(f"{source.name} is damaged: {index.damage}. {KEEP_HINT}")
     starts = []
     film = None
     first = source.first_picture
@@ -111,7 +120,7 @@ def plan_title(
     if sound and source.first_sound is not None:
         starts.append(source.first_sound.seconds)
     if not starts:
-        raise SourceUnreadable(f"{source.path} holds nothing of what the output asks for: it has {_holds(source)}.")
+        raise SourceUnreadable(f"{source.name} holds nothing of what the output asks for: it has {_holds(source)}.")
     # The packets have served: the index holds what is left to know of them, and workers read titles often.
     light = source.inspection.model_copy(update={"packets": Packets()})
     return Title(

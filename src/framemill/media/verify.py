@@ -9,8 +9,12 @@ import av
 from pydantic import BaseModel
 
 from framemill.errors import VerificationFailed
+from framemill.media import ffmpeg
 from framemill.media.boxes import track_starts
+from framemill.media.damage import complaints
+from framemill.media.index import parse_framehash
 from framemill.media.isolate import Task
+from framemill.media.rate import Bucket, leaky_bucket
 from framemill.media.stitch import SoundTrack, VideoTrack
 
 # Matroska keeps milliseconds; every other container of ours keeps the tick of the track.
@@ -25,6 +29,8 @@ class VerifyRequest(BaseModel):
     audio: SoundTrack | None = None
     segment_starts: list[int] = []
     """Frames that must be keyframes."""
+    player: tuple[int, int] | None = None
+    """(bits per second, bits): what a player reads and can hold, where `maxrate` and `bufsize` promise it enough."""
     starts_from_boxes: bool = False
     """Also read the first times from the boxes (progressive MP4 and MOV)."""
 
@@ -36,7 +42,11 @@ class Proof(BaseModel):
     largest_time_error_seconds: float = 0.0
     """Of any frame, against the plan; below one tick of the container."""
     keyframes: int = 0
+    bucket: Bucket | None = None
+    """How a player's buffer fares, where a maximum was promised."""
     audio_packets: int = 0
+    audio_samples: int = 0
+    """That are heard: without the encoder's priming."""
     audio_sha256: str = ""
     """Of the sound's packets, equal to the whole-file encode's."""
     first_video_seconds: float | None = None
@@ -48,7 +58,7 @@ def verify(request: VerifyRequest) -> Proof:
     proof = Proof()
     with av.open(request.path, metadata_errors="replace") as container:
         if request.video is not None:
-            proof = _check_video(container, request.video, request.segment_starts)
+            proof = _check_video(container, request, request.video)
     if request.audio is not None:
         proof = proof.model_copy(update=_check_audio(request.path, request.audio))
     if request.starts_from_boxes:
@@ -59,9 +69,10 @@ def verify(request: VerifyRequest) -> Proof:
 VERIFY = Task("framemill.media.verify:verify", VerifyRequest, Proof)
 
 
-def _check_video(container: Any, track: VideoTrack, segment_starts: list[int]) -> Proof:
+def _check_video(container: Any, request: VerifyRequest, track: VideoTrack) -> Proof:
     stream = container.streams.video[0]
-    packets = [(packet.pts, packet.is_keyframe) for packet in container.demux(stream) if packet.size]
+    read = [(packet.pts, packet.is_keyframe, packet.size) for packet in container.demux(stream) if packet.size]
+    packets = [(pts, key) for pts, key, _ in read]
     if len(packets) != len(track.times):
         raise VerificationFailed(f"The result holds {len(packets)} frames; the plan has {len(track.times)}.")
     packets.sort()
@@ -72,29 +83,53 @@ def _check_video(container: Any, track: VideoTrack, segment_starts: list[int]) -
         if error > max(tick, _COARSEST if stream.time_base >= _COARSEST else tick):
             raise VerificationFailed(f"Frame {frame} is {float(error):.6f} s off its planned time.")
         worst = max(worst, error)
-    for frame in segment_starts:
+    for frame in request.segment_starts:
         if not packets[frame][1]:
             raise VerificationFailed(f"Frame {frame} starts a segment but is no keyframe.")
-    return Proof(frames=len(packets), largest_time_error_seconds=float(worst), keyframes=sum(key for _, key in packets))
+    return Proof(
+        frames=len(packets),
+        largest_time_error_seconds=float(worst),
+        keyframes=sum(key for _, key in packets),
+        bucket=_check_rate(request, track, [size for _, _, size in read]),
+    )
 
 
-def _sound_hash(path: str) -> tuple[int, str]:
-    digest, count = hashlib.sha256(), 0
+def _check_rate(request: VerifyRequest, track: VideoTrack, sizes: list[int]) -> Bucket | None:
+    """The player's buffer over the joined packets, in the order of decoding."""
+    if request.player is None:
+        return None
+    rate, buffer = request.player
+    ends = [*track.times[1:], track.times[-1] + track.last_duration]
+    shown = [(end - start) * track.time_base for start, end in zip(track.times, ends, strict=True)]
+    bucket = leaky_bucket(sizes, shown, rate, buffer)
+    if bucket.underflows:
+        raise VerificationFailed(
+            f"A player's buffer of {buffer} bits runs empty at frame {bucket.first_underflow}: set a larger "
+            "bufsize or maxrate, or chunks=1."
+        )
+    return bucket
+
+
+def _sound(path: str) -> tuple[int, str, int]:
+    """Packets of the first audio stream, their hash, and the samples that lie after time zero."""
+    digest, count, end = hashlib.sha256(), 0, Fraction(0)
     with av.open(path, metadata_errors="replace") as container:
-        for packet in container.demux(container.streams.audio[0]):
+        stream = container.streams.audio[0]
+        for packet in container.demux(stream):
             if packet.size:
                 digest.update(bytes(packet))
                 count += 1
-    return count, digest.hexdigest()
+                end = max(end, ((packet.pts or 0) + (packet.duration or 0)) * packet.time_base)
+        return count, digest.hexdigest(), round(end * stream.rate)
 
 
 def _check_audio(path: str, track: SoundTrack) -> dict[str, Any]:
-    written, encoded = _sound_hash(path), _sound_hash(track.path)
-    if written != encoded:
+    written, encoded = _sound(path), _sound(track.path)
+    if written[:2] != encoded[:2]:
         raise VerificationFailed(
             f"The result holds {written[0]} packets of sound, not the {encoded[0]} that were encoded."
         )
-    return {"audio_packets": written[0], "audio_sha256": written[1]}
+    return {"audio_packets": written[0], "audio_sha256": written[1], "audio_samples": encoded[2]}
 
 
 def _check_starts(request: VerifyRequest) -> dict[str, Any]:
@@ -114,3 +149,33 @@ def _agree(what: str, found: Fraction | None, planned: Fraction, tick: Fraction)
     if found is None or abs(found - planned) > tick:
         at = "nowhere" if found is None else f"at {float(found):.6f} s"
         raise VerificationFailed(f"The boxes start the {what} {at}; the plan says {float(planned):.6f} s.")
+
+
+class Decoded(BaseModel):
+    """What a whole decode of a result gave."""
+
+    frames: int = 0
+    samples: int = 0
+
+
+async def decode_back(path: str, proof: Proof) -> Decoded:
+    """Decode every frame and sample of a result; raises `VerificationFailed` at the first complaint.
+
+    Each packet must give its frame: as many come out as the gate has counted.
+    """
+    found = {"v": 0, "a": 0}
+    for kind, there in (("v", proof.frames), ("a", proof.audio_packets)):
+        if not there:
+            continue
+        every = ["-i", path, "-map", f"0:{kind}:0", "-fps_mode", "passthrough"]
+        finished = await ffmpeg.ffmpeg(
+            ["-nostdin", "-v", "level+warning", *every, "-f", "framehash", "-hash", "crc32", "-"]
+        )
+        said = complaints(finished.stderr)
+        if said.lines:
+            raise VerificationFailed(f"The result does not decode without complaint: {said.lines[0]}.")
+        _, rows = parse_framehash(finished.stdout.decode())
+        found[kind] = sum(row.duration for row in rows) if kind == "a" else len(rows)
+    if found["v"] != proof.frames:
+        raise VerificationFailed(f"{found['v']} of the {proof.frames} frames of the result decode.")
+    return Decoded(frames=found["v"], samples=found["a"])

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 import threading
 import time
 from collections.abc import Callable, Coroutine, Iterator
@@ -10,11 +11,15 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from framemill.errors import FramemillError
+from framemill.errors import DiskFull, FarmError, FramemillError
 from framemill.farm.embedded import Farm, Paths, embedded_farm, workspace
-from framemill.farm.titles import ingest
+from framemill.farm.footprint import farm_cpu_seconds, tree_cpu_seconds
+from framemill.farm.report import with_farm
+from framemill.farm.titles import Ingested, ingest
 from framemill.jobs.reasons import reason_of
-from framemill.media.source import Source
+from framemill.jobs.usage import Usage
+from framemill.media import isolate
+from framemill.media.capabilities import require_encoders
 from framemill.services.requests import EncodeRequest
 from framemill.services.submission import submit_read_source
 from framemill.storage.http import fetch, is_remote
@@ -37,27 +42,32 @@ class LocalSession:
         A `KeyboardInterrupt` cancels the job and waits until its children are dead.
         """
         try:
-            key, source = read() if read is not None else asyncio.run(_read(request, self._paths, on_progress))
+            found = read() if read is not None else asyncio.run(_read(request, self._paths, on_progress))
+            with contextlib.closing(Database(self._paths.database)) as database:
+                job_id = submit_read_source(database, request, found, datetime.now(UTC))
+            return self._driven(job_id, on_progress)
         except FramemillError as error:
             return {"state": "failed", "reason": reason_of(error).value, "message": error.message, "report": None}
-        with contextlib.closing(Database(self._paths.database)) as database:
-            job_id = submit_read_source(database, request, key, source, datetime.now(UTC))
+
+    def _driven(self, job_id: str, on_progress: OnProgress) -> dict[str, Any]:
         running = self._farm.start(job_id)
         try:
             while (row := self._farm.wait(running, _LOOK_SECONDS)) is None:
                 on_progress(self._farm.progress(job_id))
         except BaseException:
-            self._farm.cancel(job_id)
+            with contextlib.suppress(FarmError):
+                self._farm.cancel(job_id)
             raise
         return row
 
 
-Reading = Callable[[], tuple[str, Source]]
+Reading = Callable[[], Ingested]
 
 
 @contextlib.contextmanager
 def local_session(beside: Path, slots: int, *, verbose: bool = False) -> Iterator[LocalSession]:
     """An embedded farm whose files lie in a hidden folder of `beside` while it runs."""
+    isolate.warm()
     with workspace(beside) as paths, embedded_farm(paths, slots, verbose=verbose) as farm:
         yield LocalSession(paths, farm)
 
@@ -71,20 +81,25 @@ def encode_once(
     verbose: bool = False,
 ) -> None:
     """One job on a farm of its own. `on_end` hears the result before the farm is taken down."""
-    with workspace(Path(request.destination).parent) as paths, _Beside(_read(request, paths, on_progress)) as reading:
-        started = time.monotonic()
-        with embedded_farm(paths, slots, verbose=verbose) as farm:
-            up = time.monotonic() - started
-            row = LocalSession(paths, farm).encode(request, on_progress, reading.result)
-            if row.get("report"):
-                row["report"]["seconds"] |= {"farm_start": round(up, 3), "total": round(time.monotonic() - started, 3)}
-            on_end(row)
+    started = time.monotonic()
+    isolate.warm()  # from this thread: it lives as long as whoever started it
+    with (
+        workspace(Path(request.destination).parent) as paths,
+        _Beside(_read(request, paths, on_progress)) as reading,
+        embedded_farm(paths, slots, verbose=verbose) as farm,
+    ):
+        start = Usage(seconds=time.monotonic() - started, cpu_seconds=farm_cpu_seconds())
+        row = LocalSession(paths, farm).encode(request, on_progress, reading.result)
+        if row.get("report"):
+            whole = Usage(seconds=time.monotonic() - started, cpu_seconds=tree_cpu_seconds())
+            row["report"] = with_farm(row["report"], start, whole)
+        on_end(row)
 
 
 class _Beside:
     """A coroutine on a thread and event loop of its own while the block runs; the end of the block ends it."""
 
-    def __init__(self, work: Coroutine[Any, Any, tuple[str, Source]]) -> None:
+    def __init__(self, work: Coroutine[Any, Any, Ingested]) -> None:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._work = work
@@ -94,7 +109,7 @@ class _Beside:
         self._future = asyncio.run_coroutine_threadsafe(self._work, self._loop)
         return self
 
-    def result(self) -> tuple[str, Source]:
+    def result(self) -> Ingested:
         """Wait for it; raises what it raised."""
         return self._future.result()
 
@@ -112,8 +127,18 @@ async def _rest_of_loop() -> None:
     await asyncio.gather(*others, return_exceptions=True)
 
 
-async def _read(request: EncodeRequest, paths: Paths, on_progress: OnProgress) -> tuple[str, Source]:
+async def _read(request: EncodeRequest, paths: Paths, on_progress: OnProgress) -> Ingested:
+    try:
+        return await _fetched_and_read(request, paths, on_progress)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        raise DiskFull(f"The disk is full: there is no room for {request.source} in {paths.root.parent}.") from None
+
+
+async def _fetched_and_read(request: EncodeRequest, paths: Paths, on_progress: OnProgress) -> Ingested:
     on_progress({"state": "ingesting"})
+    await require_encoders(request.output)
     path = request.source
     if is_remote(path):
         local = paths.root / "sources" / (Path(urlsplit(path).path).name or "source")
@@ -122,4 +147,4 @@ async def _read(request: EncodeRequest, paths: Paths, on_progress: OnProgress) -
             path, local, lambda done, total: on_progress({"state": "fetching", "bytes": done, "bytes_planned": total})
         )
         path = str(local)
-    return await ingest(path, paths.blobs)
+    return await ingest(path, request.source, paths.blobs)

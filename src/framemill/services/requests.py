@@ -1,12 +1,15 @@
-"""What a front door asks for, checked and made into settings: a source, a destination, a preset, assignments."""
+"""What a front door asks for, checked and made into settings: a source, a destination, a preset, what changes it."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from framemill.errors import InvalidSetting, SourceMissing, WrongUse
+from framemill.errors import InvalidSetting, SourceMissing, SourceRefused, SourceUnreadable, WrongUse
+from framemill.jobs.ffmpegwords import changes, codecs_said, read_words
 from framemill.jobs.presets import DEFAULT_PRESET, preset_named
+from framemill.jobs.said import Said
 from framemill.jobs.settings import Container, OutputSettings, RunSettings, Value, apply_assignments
+from framemill.media.options import pix_fmt
 from framemill.storage.http import is_remote
 
 FILE_SUFFIXES: Mapping[str, Container] = {".mp4": "mp4", ".mov": "mov", ".mkv": "mkv", ".webm": "webm"}
@@ -29,19 +32,30 @@ class EncodeRequest(Value):
 
 
 def encode_request(
-    source: str, destination: str, preset: str | None = None, assignments: Mapping[str, str] | None = None
+    source: str,
+    destination: str,
+    preset: str | None = None,
+    assignments: Mapping[str, str] | None = None,
+    words: Sequence[str] = (),
 ) -> EncodeRequest:
     """Check a request and complete it with the destination's container and its usual preset.
+
+    `words` are output options as ffmpeg has them (see `jobs/ffmpegwords.py`). They win over the preset; a field that
+    both they and an assignment name is refused.
 
     Raises `WrongUse` and its kinds for what cannot be, `SourceMissing` where there is no such file.
     """
     container = container_of(destination)
-    name = preset or DEFAULT_PRESET[container]
+    said = read_words(words)
+    name = preset or _usual_preset(container, said)
     base = preset_named(name).output
     chosen = _fitted(base, container)
-    output, run = apply_assignments(chosen, RunSettings(), dict(assignments or {}))
+    assigned = dict(assignments or {})
+    output, run = apply_assignments(chosen, RunSettings(), {**changes(said, chosen, assigned), **assigned})
     if output.container != container:
         raise InvalidSetting(f"container: {destination} says {container}; change the destination instead.")
+    if output.encodes_video and output.pix_fmt not in {None, "source"}:
+        pix_fmt(output, "yuv420p")  # raises where the encoder does not take it, whatever the source is
     found = source if is_remote(source) else existing(source)
     target = os.path.abspath(destination)
     for written in (target, *(os.path.join(target, name) for name in PACKAGE_FILES)):
@@ -50,15 +64,30 @@ def encode_request(
     return EncodeRequest(source=found, destination=target, preset=name, output=output, run=run)
 
 
+def _usual_preset(container: Container, said: Sequence[Said]) -> str:
+    """A folder is a package with its ladder; a file's preset is that of the codec that the words name."""
+    video, audio = codecs_said(said)
+    if container == "package" or video in {None, "none"} or (video == "copy" and audio != "copy"):
+        return DEFAULT_PRESET[container]
+    return str(video)
+
+
 def existing(source: str) -> str:
-    """The absolute path of a local source. Raises `SourceMissing`."""
+    """The absolute path of a local source. Raises `SourceMissing`, `SourceRefused`, or `SourceUnreadable` if empty."""
     path = Path(source)
-    if not path.exists():
-        raise SourceMissing(f"There is no file {source}.")
-    if not path.is_file():
-        raise SourceMissing(f"{source} is not a file.")
-    if not os.access(path, os.R_OK):
-        raise SourceMissing(f"{source} cannot be read: permission denied.")
+    try:
+        if path.is_dir():
+            raise SourceMissing(f"{source} is a folder; name a file in it.")
+        if path.exists() and not path.is_file():
+            raise SourceMissing(f"{source} is no regular file; copy what it delivers into one.")
+        with path.open("rb") as file:
+            empty = not file.read(1)
+    except (FileNotFoundError, NotADirectoryError):
+        raise SourceMissing(f"There is no file {source}. Check the path.") from None
+    except OSError as error:
+        raise SourceRefused(f"{source} cannot be read: {error.strerror}. Change its mode or owner.") from None
+    if empty:
+        raise SourceUnreadable(f"{source} is empty.")
     return str(path.absolute())
 
 

@@ -3,20 +3,18 @@
 from datetime import datetime
 from pathlib import Path
 
+from framemill.farm.titles import Ingested
 from framemill.jobs.model import Input, Job, Output, new_id
 from framemill.jobs.states import InputState
-from framemill.media.source import Source
 from framemill.services.requests import EncodeRequest
 from framemill.store import jobs as job_rows
 from framemill.store.database import Database
 
 
-def submit_read_source(
-    database: Database, request: EncodeRequest, source_key: str, source: Source, now: datetime
-) -> str:
+def submit_read_source(database: Database, request: EncodeRequest, read: Ingested, now: datetime) -> str:
     """Write a job whose source was read already; its id."""
-    job = Job(account="local", door="cli", run=request.run, created_at=now)
-    inspection = source.inspection
+    job = Job(account="local", door="cli", run=request.run, created_at=now, usage={"read": read.usage})
+    source, inspection = read.source, read.source.inspection
     found = Input(
         job_id=job.id,
         uri=request.source,
@@ -26,7 +24,7 @@ def submit_read_source(
         sha256=inspection.sha256,
         fingerprint=inspection.sha256,
         facts=inspection.facts,
-        index_key=source_key,
+        index_key=read.key,
     )
     output = Output(
         id=new_id(),

@@ -5,9 +5,20 @@ from pathlib import Path
 
 import httpx
 
-from framemill.errors import SourceMissing
+from framemill.errors import SourceMissing, SourceRefused, SourceUnreachable
 
-_PATIENCE = httpx.Timeout(30.0)
+_SILENCE = 30.0  # seconds
+_PATIENCE = httpx.Timeout(_SILENCE)
+_CHECK = "Check the address."
+_OPEN = "It needs credentials: put them into the address, or make it readable."
+_REFUSALS = {
+    400: (SourceRefused, _CHECK),
+    401: (SourceRefused, _OPEN),
+    403: (SourceRefused, _OPEN),
+    404: (SourceMissing, _CHECK),
+    405: (SourceRefused, _CHECK),
+    410: (SourceMissing, "It is gone for good."),
+}
 _BLOCK = 1 << 20
 
 
@@ -19,7 +30,8 @@ def is_remote(uri: str) -> bool:
 async def fetch(url: str, path: Path, on_bytes: Callable[[int, int | None], None] | None = None) -> None:
     """Write the body to `path`; `on_bytes` hears (bytes so far, bytes in all if known).
 
-    Raises `SourceMissing` when the server does not give it, whole, within 30 s of silence.
+    Raises `SourceMissing`, `SourceRefused` or `SourceUnreachable` when the server does not give it, whole, without
+    30 s of silence.
     """
     try:
         async with (
@@ -27,7 +39,8 @@ async def fetch(url: str, path: Path, on_bytes: Callable[[int, int | None], None
             client.stream("GET", url) as response,
         ):
             if response.status_code != httpx.codes.OK:
-                raise SourceMissing(f"{url} answered {response.status_code} {response.reason_phrase}.")
+                kind, then = _REFUSALS.get(response.status_code, (SourceUnreachable, "Try again later."))
+                raise kind(f"{url} answered {response.status_code} {response.reason_phrase}. {then}")
             # A compressed body's length is not the file's.
             encoded = "content-encoding" in response.headers
             total = None if encoded else int(response.headers.get("content-length", 0)) or None
@@ -38,5 +51,10 @@ async def fetch(url: str, path: Path, on_bytes: Callable[[int, int | None], None
                     done += len(block)
                     if on_bytes is not None:
                         on_bytes(done, total)
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise SourceMissing(f"{url} could not be fetched: {str(error) or type(error).__name__}.") from None
+    except httpx.InvalidURL as error:
+        raise SourceMissing(f"{url} is no URL: {error}.") from None
+    except httpx.TimeoutException:
+        raise SourceUnreachable(f"{url} has been silent for {_SILENCE:g} s. Try again later.") from None
+    except httpx.HTTPError as error:
+        why = str(error) or type(error).__name__
+        raise SourceUnreachable(f"{url} could not be fetched: {why}. Check the address, and try again.") from None

@@ -41,6 +41,10 @@ class LocalBlobs:
             os.fsync(file.fileno())
         part.replace(self.path(key))
 
+    def remove(self, key: str) -> None:
+        """Remove a blob, if it is there."""
+        self.path(key).unlink(missing_ok=True)
+
     def clear(self) -> None:
         """Remove every blob."""
         shutil.rmtree(self.root, ignore_errors=True)

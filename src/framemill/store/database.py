@@ -10,8 +10,9 @@ from typing import Any
 from urllib.parse import quote
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, insert, make_url, select
+from sqlalchemy.exc import OperationalError
 
-from framemill.errors import WrongUse
+from framemill.errors import DiskFull, WrongUse
 from framemill.store.schema import farm, metadata
 
 BUSY_SECONDS = 30
@@ -40,10 +41,16 @@ class Database:
     def writing(self) -> Iterator[Connection]:
         """A write transaction: committed at the end of the block, taken back when it raises.
 
-        With SQLite a thread that opens a second one inside the first waits for itself, and fails in the end.
+        Raises `DiskFull`. With SQLite a thread that opens a second one inside the first waits for itself, and fails in
+        the end.
         """
-        with self._write.begin() as conn:
-            yield conn
+        try:
+            with self._write.begin() as conn:
+                yield conn
+        except OperationalError as error:
+            if "disk is full" not in str(error.orig):  # SQLITE_FULL
+                raise
+            raise DiskFull(f"The disk is full: nothing can be written to {self.url.database}.") from None
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:

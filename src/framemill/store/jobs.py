@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Table, insert, or_, select, update
 from framemill.errors import StaleWrite
 from framemill.jobs.model import Event, Input, Job, Output
 from framemill.jobs.states import JobState
+from framemill.jobs.usage import Usage
 from framemill.store.epochs import require_epoch
 from framemill.store.events import add_event
 from framemill.store.rows import V, from_row, to_row, upsert
@@ -52,6 +53,18 @@ def save_job(
     if conn.execute(guarded.values(to_row(job, jobs))).rowcount != 1:
         raise StaleWrite(f"Job {job.id} is not at version {expected_version} any more: read it again.")
     return add_event(conn, job.id, event_kind, data, now)
+
+
+def add_usage(conn: Connection, job_id: str, stage: str, usage: Usage, epoch: int) -> None:
+    """Count what processes used for a stage of a job. No version grows and nobody is told: it changes no decision.
+
+    Raises `StaleWrite` when the epoch is over.
+    """
+    require_epoch(conn, epoch)
+    mine = jobs.c.id == job_id
+    known = conn.execute(select(jobs.c.usage).where(mine).with_for_update()).scalar_one()
+    sum_ = Usage.model_validate(known.get(stage, {})) + usage
+    conn.execute(update(jobs).where(mine).values(usage={**known, stage: sum_.model_dump()}))
 
 
 def list_jobs(

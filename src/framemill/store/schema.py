@@ -98,6 +98,7 @@ jobs = Table(
     Column("spent", BigInteger, nullable=False),
     Column("report", Json),
     Column("timings", Json, nullable=False),
+    Column("usage", Json, nullable=False),
     # What moves now, over all accounts: the coordinator's question. Ids sort by time.
     Index("jobs_by_state", "state", "id"),
     # An account's list, and what it has running: a door's question and admission's.

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from datetime import UTC, datetime
 from fractions import Fraction
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -28,6 +29,7 @@ from framemill.farm.titles import load_title
 from framemill.jobs.model import ChunkRow, Delivery, Input, Job, Output
 from framemill.jobs.settings import OutputSettings, RunSettings
 from framemill.jobs.states import InputState, JobEvent, JobState
+from framemill.jobs.usage import Usage
 from framemill.media.chunkfile import ChunkFacts
 from framemill.media.index import FirstFrame, FrameIndex, SeekPoint
 from framemill.media.inspect import Inspection, Packets
@@ -117,7 +119,7 @@ class FakeCrew:
     def _encoded(self, order: GroupOrder | ExtraOrder) -> Encoded:
         if isinstance(order, ExtraOrder):
             self.blobs.write(order.key, order.kind.encode())
-            return Encoded(seconds=0.5)
+            return Encoded(usage=Usage(seconds=0.5))
         title = load_title(self.blobs, order.title_key)
         done = []
         for chunk in title.pictured.plan.group_chunks(title.pictured.plan.groups[order.group]):
@@ -126,7 +128,7 @@ class FakeCrew:
             self.blobs.write(facts_blob(key), facts.model_dump_json().encode())
             self.blobs.write(chunk_blob(key), data)
             done.append(EncodedChunk(number=chunk.number, key=key, blob=chunk_blob(key), facts=facts))
-        return Encoded(chunks=tuple(done), seconds=0.5)
+        return Encoded(chunks=tuple(done), usage=Usage(seconds=0.5))
 
 
 def make_title(order: PlanOrder) -> Title:
@@ -142,6 +144,7 @@ def make_title(order: PlanOrder) -> Title:
     inspection = Inspection(facts=facts, video=0, audio=1, packets=Packets(), sha256=order.source_key)
     source = Source(
         path="/in.mp4",
+        name="in.mp4",
         inspection=inspection,
         first_picture=FirstFrame(time_base=TICK, pts=0, width=64, height=48, sample_aspect_ratio="1/1"),
         first_sound=FirstFrame(time_base=Fraction(1, 48000), pts=0),
@@ -170,9 +173,16 @@ class Farm:
         self.crew = FakeCrew(self.blobs)
         self.target = folder / "out.mp4"
 
-    def submit(self, *, input_state: InputState = InputState.READY, outputs: int = 1) -> None:
+    def submit(
+        self,
+        *,
+        input_state: InputState = InputState.READY,
+        outputs: int = 1,
+        on_damage: Literal["refuse", "keep"] = "refuse",
+    ) -> None:
         """Write the job: forty frames, a chunk every ten."""
-        job = Job(id="j", account="a", door="cli", created_at=NOON, run=RunSettings(chunk_frames=10))
+        run = RunSettings(chunk_frames=10, on_damage=on_damage)
+        job = Job(id="j", account="a", door="cli", created_at=NOON, run=run)
         source = Input(id="i", job_id="j", uri="/in.mp4", state=input_state, index_key="source")
         targets = [self.target, *(self.folder / f"out-{number}.mkv" for number in range(1, outputs))]
         asked = [

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
@@ -18,6 +18,7 @@ from framemill.farm.orders import Encoded, ExtraOrder, GroupOrder, Stitched
 from framemill.jobs.model import Job
 from framemill.jobs.reasons import Reason
 from framemill.jobs.states import CancelAsked, ChunkState, DeliveryState, InputState, JobState, WorkStopped
+from framemill.media.damage import Complaints
 from framemill.store import chunks as chunk_rows
 from framemill.store.database import Database
 from framemill.store.epochs import take_epoch
@@ -275,23 +276,44 @@ def test_a_target_that_takes_nothing_fails_the_job(farm: FakeFarm) -> None:
     assert farm.target.is_dir()
 
 
-@pytest.mark.parametrize(("kind", "what"), [("sound", "The sound could not"), ("text", "Text track 0 could not")])
+def answering(kind: str, encoded: Encoded) -> Callable[[Order], Awaitable[Encoded | None]]:
+    async def answer(order: Order) -> Encoded | None:
+        return encoded if isinstance(order, ExtraOrder) and order.kind == kind else None
+
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("kind", "what"), [("sound", "The sound of in.mp4 could not"), ("text", "Text track 0 of in.mp4 could not")]
+)
 def test_sound_and_text_that_cannot_be_converted_are_left_out_with_a_warning(
     farm: FakeFarm, kind: str, what: str
 ) -> None:
-    farm.submit()
-
-    async def answer(order: Order) -> Encoded | None:
-        if isinstance(order, ExtraOrder) and order.kind == kind:
-            return Encoded(reason=Reason.FFMPEG_FAILED, message="no packets")
-        return None
-
-    farm.crew.answer = answer
+    farm.submit(on_damage="keep")
+    farm.crew.answer = answering(kind, Encoded(reason=Reason.FFMPEG_FAILED, message="no packets"))
     job = farm.run()
     assert job.state is JobState.COMPLETED
     assert [warned.message for warned in job.warnings] == [f"{what} be converted and is left out: no packets"]
     assert job.report is not None
     assert job.report["warnings"] == [warned.message for warned in job.warnings]
+
+
+@pytest.mark.parametrize(
+    ("encoded", "told"),
+    [
+        (Encoded(reason=Reason.FFMPEG_FAILED, message="no packets."), "cannot be converted: no packets."),
+        (Encoded(complaints=Complaints(refused=9, lines=("why",))), "is damaged: 9 packets of it do not decode (why)."),
+    ],
+)
+def test_sound_that_is_lost_is_refused_unless_it_was_asked_to_keep_the_rest(
+    farm: FakeFarm, encoded: Encoded, told: str
+) -> None:
+    farm.submit()
+    farm.crew.answer = answering("sound", encoded)
+    job = farm.run()
+    assert (job.state, job.reason) == (JobState.FAILED, Reason.SOURCE_DAMAGED)
+    assert job.message is not None
+    assert job.message.startswith(f"The sound of in.mp4 {told} To encode what is there, set on_damage=keep")
 
 
 # A worker that is lost

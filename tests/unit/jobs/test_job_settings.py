@@ -53,7 +53,7 @@ def test_a_ladder_is_json() -> None:
         ("chunk", "There is no setting 'chunk'; did you mean chunks or chunk_frames or chunk_seconds?"),
         (
             "audio_bit_rate",
-            "There is no setting 'audio_bit_rate'; did you mean audio_bitrate or audio_channels or audio_codec?",
+            "There is no setting 'audio_bit_rate'; did you mean audio_bitrate or bitrate or audio_channels?",
         ),
     ],
 )

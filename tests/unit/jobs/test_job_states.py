@@ -97,7 +97,7 @@ def test_the_diagram_has_every_edge() -> None:
 
 def test_a_reason_knows_whether_again_may_help() -> None:
     assert Reason.WORKER_LOST.retryable
-    assert not Reason.SOURCE_UNREADABLE.retryable
+    assert not Reason.UNREADABLE_SOURCE.retryable
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ ENCODE = [
     *("-x264-params", "cpu-independent=1:stitchable=1:open-gop=0"),
 ]
 WITNESS = ["-f", "framehash", "-enc_time_base", "filter", "-fps_mode", "passthrough", "-hash", "murmur3", "/witness"]
-TOOLS = ["-nostdin", "-v", "error", "-filter_complex_threads", "1", "-y"]
+TOOLS = ["-nostdin", "-v", "level+warning", "-max_error_rate", "1", "-filter_complex_threads", "1", "-y"]
 
 
 def film(pts: tuple[int, ...], *keys: int, hashes: tuple[str, ...] = ()) -> FrameIndex:

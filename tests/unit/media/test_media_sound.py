@@ -8,18 +8,19 @@ import pytest
 
 from framemill.jobs.settings import Container, OutputSettings
 from framemill.media.index import FirstFrame
+from framemill.media.inspect import SoundTimes
 from framemill.media.options import AUDIO_CPU_FLAGS
 from framemill.media.sound import carrier, remux_command, sound_command, text_command, text_tracks
 from framemill.media.source import Source
 
 OUT = Path("/out")
 BARE = ["-fflags", "+bitexact", "-map_chapters", "-1", "-map_metadata", "-1"]
-QUIET = ["-nostdin", "-v", "error"]
+QUIET = ["-nostdin", "-v", "level+warning", "-max_error_rate", "1"]
 SOUND_END = [*QUIET, *AUDIO_CPU_FLAGS, "-y"]
 
 
 def test_sound_is_encoded_whole_from_its_own_start(source: Source) -> None:
-    graph = "[0:a:0]asetpts=PTS-STARTPTS[s0];[s0]aformat=channel_layouts=stereo[s1]"
+    graph = "[0:a:0]asetpts=round(PTS-(1)/TB)[s0];[s0]aformat=channel_layouts=stereo[s1]"
     assert sound_command(source, OutputSettings(), OUT) == [
         *("-copyts", "-threads", "1", "-i", "/in.mkv", "-filter_complex", graph, "-map", "[s1]"),
         *("-f", "mp4", "-ar", "44100", "-b:a", "128000", "-c:a", "aac", *BARE, "/out", *SOUND_END),
@@ -28,7 +29,7 @@ def test_sound_is_encoded_whole_from_its_own_start(source: Source) -> None:
 
 def test_sound_for_webm_travels_as_matroska(source: Source) -> None:
     settings = OutputSettings(container="webm", video_codec="vp9", audio_codec="opus", audio_channels=1)
-    graph = "[0:a:0]asetpts=PTS-STARTPTS[s0];[s0]aformat=channel_layouts=mono[s1]"
+    graph = "[0:a:0]asetpts=round(PTS-(1)/TB)[s0];[s0]aformat=channel_layouts=mono[s1]"
     assert sound_command(source, settings, OUT) == [
         *("-copyts", "-threads", "1", "-i", "/in.mkv", "-filter_complex", graph, "-map", "[s1]"),
         *("-f", "matroska", "-ar", "48000", "-b:a", "64000", "-c:a", "libopus", *BARE, "/out", *SOUND_END),
@@ -39,7 +40,7 @@ def test_sound_of_more_channels_than_any_layout_is_mixed_down(source: Source) ->
     source.sound["channels"] = 24
     assert sound_command(source, OutputSettings(audio_channels=2), OUT) == [
         *("-copyts", "-threads", "1", "-i", "/in.mkv"),
-        *("-filter_complex", "[0:a:0]asetpts=PTS-STARTPTS[s0]", "-map", "[s0]"),
+        *("-filter_complex", "[0:a:0]asetpts=round(PTS-(1)/TB)[s0]", "-map", "[s0]"),
         *("-f", "mp4", "-ac", "2", "-ar", "44100", "-b:a", "128000", "-c:a", "aac", *BARE, "/out", *SOUND_END),
     ]
 
@@ -48,7 +49,28 @@ def test_of_many_channels_that_stand_nowhere_the_first_are_kept(source: Source) 
     source.sound.update(channels=10, channel_layout="10 channels")
     argv = sound_command(source, OutputSettings(), OUT)
     graph = argv[argv.index("-filter_complex") + 1].replace("\\", "")  # ffmpeg's own way to write `=` in a graph
-    assert graph == "[0:a:0]asetpts=PTS-STARTPTS[s0];[s0]pan=7.1|c0=c0|c1=c1|c2=c2|c3=c3|c4=c4|c5=c5|c6=c6|c7=c7[s1]"
+    assert (
+        graph == "[0:a:0]asetpts=round(PTS-(1)/TB)[s0];[s0]pan=7.1|c0=c0|c1=c1|c2=c2|c3=c3|c4=c4|c5=c5|c6=c6|c7=c7[s1]"
+    )
+
+
+@pytest.mark.parametrize(
+    ("widest", "backwards", "filled"),
+    [
+        (0.0, False, False),
+        (0.09, False, False),
+        (0.1, False, True),
+        (60.0, False, True),
+        (61.0, False, False),
+        (1.0, True, False),
+    ],
+)
+def test_a_hole_becomes_silence_unless_it_is_jitter_or_a_wild_time(
+    source: Source, widest: float, backwards: bool, filled: bool
+) -> None:
+    times = SoundTimes(widest_gap_seconds=widest, backwards=backwards)
+    holed = source.model_copy(update={"inspection": source.inspection.model_copy(update={"sound": times})})
+    assert any("aresample=async=1" in word for word in sound_command(holed, OutputSettings(), OUT)) is filled
 
 
 def test_copied_sound_is_moved_to_0(source: Source) -> None:

@@ -155,13 +155,13 @@ def test_a_file_has_no_ladder() -> None:
 def test_a_source_that_is_not_there_is_told(tmp_path: Path) -> None:
     with pytest.raises(SourceMissing) as refused:
         encode_request(str(tmp_path / "in.mp4"), "a.mp4")
-    assert refused.value.message == f"There is no file {tmp_path / 'in.mp4'}."
+    assert refused.value.message == f"There is no file {tmp_path / 'in.mp4'}. Check the path."
 
 
 def test_a_folder_is_no_source(tmp_path: Path) -> None:
     with pytest.raises(SourceMissing) as refused:
         encode_request(str(tmp_path), "a.mp4")
-    assert refused.value.message == f"{tmp_path} is not a file."
+    assert refused.value.message == f"{tmp_path} is a folder; name a file in it."
 
 
 def test_a_remote_source_is_not_looked_for() -> None:

@@ -1,0 +1,45 @@
+"""One of ffmpeg's options as somebody said it, and what it is said of."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from framemill.errors import InvalidSetting
+from framemill.jobs.encoders import ENCODERS, Encoder
+from framemill.jobs.notation import shown
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """One option with its value."""
+
+    option: str
+    """As it was typed, without the dash."""
+    name: str
+    """As ffmpeg calls it, without the stream."""
+    stream: str
+    """v, a, s or d; empty: all."""
+    value: str = ""
+
+    def refuse(self, why: str) -> NoReturn:
+        """Raise the error that names this option."""
+        raise InvalidSetting(f"{shown(f'-{self.option} {self.value}'.rstrip())}: {why}.")
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """Our names of the codecs that the options are said of."""
+
+    video: str
+    audio: str
+
+    def encoder(self, said: Said) -> Encoder:
+        """The encoder of the pictures; the option is refused where there is none."""
+        if self.video not in ENCODERS:
+            said.refuse("no pictures are encoded" if self.video == "none" else "copied pictures are not encoded")
+        return ENCODERS[self.video]
+
+
+Changes = dict[str, Any]
+Reader = Callable[[Said, Chosen], Changes]
+"""Fields of the output settings by name; of `encoder_options` only what is added. Refuses what does not fit."""
