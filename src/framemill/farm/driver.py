@@ -176,8 +176,8 @@ class Driver:
         work: list[asyncio.Task[Encoded]] = []
         for key in keys.values():
             work += [asyncio.ensure_future(self._extra(job, order)) for order in extras_of(self._blobs, key)]
-        # The first segments first: what is shown first is ready first.
-        for (output_id, rendition, group), members in sorted(groups.items(), key=lambda item: item[1][0].first_frame):
+        packaged = {output.id for output in outputs if output.settings.container == "package"}
+        for (output_id, rendition, group), members in sorted(groups.items(), key=lambda item: _turn(item[1], packaged)):
             order = GroupOrder(title_key=keys[output_id], rendition=rendition, group=group)
             work.append(asyncio.ensure_future(self._group(job, order, members)))
         try:
@@ -336,6 +336,12 @@ class Driver:
 
 
 _EXTRAS = {"sound": "The sound of {name}", "text": "Text track {rank} of {name}", "remux": "{name}"}
+
+
+def _turn(members: Sequence[ChunkRow], packaged: set[str]) -> tuple[int, int]:
+    """Of a package the first segments first: they are shown first. Of a file the longest, which would end last."""
+    first, end = members[0].first_frame, members[-1].end_frame
+    return (0, first) if members[0].output_id in packaged else (first - end, first)
 
 
 def _source_key(source: Input) -> str:

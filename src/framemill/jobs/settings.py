@@ -48,11 +48,11 @@ class OutputSettings(Value):
     bitrate: int | None = Field(default=None, ge=8_000, le=1_000_000_000)
     """Bits per second of the pictures on average, instead of `crf`; with VP9 beside it, as a limit."""
     maxrate: int | None = Field(default=None, ge=8_000, le=1_000_000_000)
-    """Bits per second that a player reads while its buffer of `bufsize` bits never runs empty (H.264, H.265)."""
+    """Bits per second that a player reads while its buffer of `bufsize` bits never runs empty; AV1: about the most."""
     bufsize: int | None = Field(default=None, ge=8_000, le=2_000_000_000)
     """Size of that buffer in bits; usual is what plays for one to two seconds at `maxrate`."""
     encoder_preset: str | None = Field(default=None, pattern=r"^[a-z0-9-]{1,16}$")
-    """The encoder's own speed: `veryfast`…`veryslow` (x264, x265), `0`…`13` (SVT-AV1), `0`…`5` (VP9's cpu-used)."""
+    """The encoder's own speed: `veryfast`…`veryslow` (x264, x265), `0`…`13` (SVT-AV1), `0`…`8` (VP9's cpu-used)."""
     tune: str | None = Field(default=None, pattern=r"^[a-z]{1,16}$")
     """The encoder's `-tune`: film, animation, grain…"""
     profile: str | None = Field(default=None, pattern=r"^[a-z0-9-]{1,16}$")
@@ -131,10 +131,10 @@ class OutputSettings(Value):
             raise ValueError("maxrate and bufsize go together: one without the other holds nothing")
         if self.maxrate is not None and self.bitrate is not None and self.maxrate < self.bitrate:
             raise ValueError("maxrate is below bitrate")
-        if capped and self.video_codec == "vp9" and self.bitrate is None:
-            raise ValueError("the vp9 encoder takes maxrate and bufsize beside bitrate only")
-        if self.video_codec == "av1" and self.maxrate is not None and self.bitrate is not None:
-            raise ValueError("the av1 encoder takes maxrate beside crf only")
+        if capped and self.video_codec == "vp9":
+            raise ValueError("the vp9 encoder keeps to bitrate on average; maxrate and bufsize are for h264 and h265")
+        if capped and self.video_codec == "av1" and (self.bufsize is not None or self.bitrate is not None):
+            raise ValueError("the av1 encoder takes maxrate alone, beside crf; bufsize is for h264 and h265")
         if len(self.ladder) > 1 and (capped or self.bitrate is not None):
             raise ValueError("one bitrate or maxrate does not fit a ladder of several renditions (set ladder)")
         return self

@@ -1,1 +1,1 @@
-"""What is done to pictures and sound. Only `process.py` and `forkserver.py` start processes; PyAV runs only in a child (`isolate.py`)."""
+"""What is done to pictures and sound. Two modules start processes; PyAV reads foreign files only in a child."""

@@ -51,6 +51,7 @@ def group_command(title: Title, rendition: int, group: Group, outputs: Sequence[
             picture.crf,
             chunk.idrs,
             grid=bool(plan.segments),
+            first=chunk.number == 0,
             whole=len(plan.chunks) == 1,
         )
         streams.append(

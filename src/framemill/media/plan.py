@@ -17,11 +17,15 @@ from framemill.media.index import FrameIndex, SeekPoint
 
 # A chunk is long enough to be cheap (each starts with an IDR frame: 1.4-4.3 % of the bytes at 10 s) and short enough
 # to fill the last slot.
-CHUNKS_OF_A_TITLE = 12
-SHORTEST_SECONDS = 4
+CHUNKS_OF_A_TITLE = 16
+USUAL_SECONDS = Fraction(15, 2)
 LONGEST_SECONDS = 15
+# Below this it is not worth a second process.
+UNDIVIDED_SECONDS = 2
 # How far a boundary of a file moves to meet a source keyframe, as a share of the chunk's length.
-SNAP = Fraction(1, 4)
+SNAP = Fraction(1, 3)
+# A source keyframe that comes earlier than this share of the usual distance was put there for a scene cut.
+EARLY = Fraction(9, 10)
 # Above this ratio of decoded to needed frames, neighbouring chunks share one decode.
 WASTEFUL = Fraction(3, 2)
 # A source that can only be decoded from its start costs (n + 1) / 2 decodes in n groups.
@@ -145,8 +149,10 @@ def _usual_count(index: FrameIndex, run: RunSettings) -> int:
     if run.chunk_seconds is not None:
         count = math.ceil(duration / Fraction(str(run.chunk_seconds)))
         return min(max(1, count), len(times))
-    length = min(max(duration / CHUNKS_OF_A_TITLE, Fraction(SHORTEST_SECONDS)), Fraction(LONGEST_SECONDS))
-    count = min(max(1, math.ceil(duration / length)), len(times))
+    # Pairs, so that a small machine's slots end together.
+    count = min(2 * max(1, round(duration / (2 * USUAL_SECONDS))), CHUNKS_OF_A_TITLE)
+    count = max(count, math.ceil(duration / LONGEST_SECONDS)) if duration >= UNDIVIDED_SECONDS else 1
+    count = min(count, len(times))
     return count if len(index.seek_points) > 1 else min(count, LINEAR_GROUPS)
 
 
@@ -157,22 +163,36 @@ def _thinned(segments: Sequence[int], parts: int) -> list[int]:
 
 
 def _snapped(index: FrameIndex, parts: int) -> dict[int, str]:
-    """Equal parts by time, each boundary moved to a source keyframe that lies near."""
+    """Equal parts by time, each boundary moved to a scene cut that lies near, else to a source keyframe."""
     times = _times(index)
     keys = [point.frame for point in index.seek_points]
+    wishes = (("scene cut", scene_cuts(times, keys)), ("source keyframe", keys))
     length = Fraction(times[-1] - times[0] + index.last_duration, parts)
     found = {0: "start"}
     for part in range(1, parts):
         target = times[0] + part * length
         frame = bisect.bisect_left(times, target)
-        after = bisect.bisect_left(keys, frame)
-        beside = keys[max(after - 1, 0) : after + 1]
-        nearest = min(beside, key=lambda key: abs(times[key] - target), default=None)
-        if nearest is not None and abs(times[nearest] - target) <= SNAP * length:
-            found[nearest] = "source keyframe"
-        elif frame < len(times):
-            found[frame] = "no source keyframe near"
+        for why, places in wishes:
+            after = bisect.bisect_left(places, frame)
+            beside = places[max(after - 1, 0) : after + 1]
+            nearest = min(beside, key=lambda place: abs(times[place] - target), default=None)
+            if nearest is not None and abs(times[nearest] - target) <= SNAP * length:
+                found[nearest] = why
+                break
+        else:
+            if frame < len(times):
+                found[frame] = "no source keyframe near"
     return {first: found[first] for first in sorted(found)}
+
+
+def scene_cuts(times: Sequence[int], keys: Sequence[int]) -> list[int]:
+    """Keyframes that the source's own encoder put there out of turn: where the picture changes, and an IDR is free.
+
+    Encoders that do so (x264's `scenecut` and its kin) else wait for the longest distance they are allowed.
+    """
+    gaps = [times[after] - times[before] for before, after in itertools.pairwise(keys)]
+    usual = max(gaps, default=0)
+    return [key for gap, key in zip(gaps, keys[1:], strict=True) if gap < EARLY * usual]
 
 
 def _apart(index: FrameIndex, starts: dict[int, str], seconds: Fraction) -> dict[int, str]:

@@ -39,7 +39,8 @@ def test_what_is_set_here_is_let_through_for_nobody(codec: str) -> None:
     encoder = ENCODERS[codec]
     assert encoder.keys.keys() & encoder.ours.keys() == set()
     assert set(encoder.options.values()) <= encoder.keys.keys() | encoder.ours.keys()
-    for settings in (OutputSettings(video_codec=codec), OutputSettings(video_codec=codec, level="4.0")):
+    for given in ({}, {"level": "4.0"}):
+        settings = OutputSettings.model_validate({"video_codec": codec, **given})
         for grid in (False, True):
             made = options.video_encoder(settings, "yuv420p", None, (), grid=grid)
             inside = {key for name in encoder.params for key, _ in split_params(made.get(name) or "") if key}
@@ -138,7 +139,7 @@ def test_keys_are_text_in_order(given: Any, params: dict[str, str]) -> None:
 
 
 def test_keys_are_a_mapping() -> None:
-    with pytest.raises(ValidationError, match="valid mapping"):
+    with pytest.raises(ValidationError, match="valid dictionary"):
         OutputSettings.model_validate({"encoder_options": [1]})
 
 

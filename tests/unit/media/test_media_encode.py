@@ -21,6 +21,7 @@ ENCODE = [
     *("-fps_mode", "passthrough", "-map_metadata", "-1", "-preset", "medium", "-threads", "1"),
     *("-x264-params", "cpu-independent=1:stitchable=1:open-gop=0"),
 ]
+LATER = [*ENCODE[:-1], "cpu-independent=1:stitchable=1:open-gop=0:zones=0,0,b=1.4"]
 WITNESS = ["-f", "framehash", "-enc_time_base", "filter", "-fps_mode", "passthrough", "-hash", "murmur3", "/witness"]
 TOOLS = ["-nostdin", "-v", "level+warning", "-max_error_rate", "1", "-filter_complex_threads", "1", "-y"]
 
@@ -81,8 +82,8 @@ def test_a_later_group_seeks_trims_and_watches_both_its_seams(make_title: MakeTi
     assert command(make_title(), 3) == [
         *("-copyts", "-noaccurate_seek", "-seek_timestamp", "1", "-ss", "1.200000", "-threads", "1", "-i", "/in.mkv"),
         *("-filter_complex", graph),
-        *("-map", "[s8]", *ENCODE, "/3.mp4"),
-        *("-map", "[s14]", *ENCODE, "/4.mp4"),
+        *("-map", "[s8]", *LATER, "/3.mp4"),
+        *("-map", "[s14]", *LATER, "/4.mp4"),
         *("-map", "[s15]", *WITNESS),
         *TOOLS,
     ]
@@ -104,7 +105,7 @@ def test_a_source_whose_times_run_backwards_is_trimmed_by_number(make_title: Mak
     )
     assert command(title, 1) == [
         *("-copyts", "-reinit_filter", "0", "-threads", "1", "-i", "/in.mkv", "-filter_complex", graph),
-        *("-map", "[s7]", *ENCODE, "/1.mp4"),
+        *("-map", "[s7]", *LATER, "/1.mp4"),
         *TOOLS,
     ]
 

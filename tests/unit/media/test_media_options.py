@@ -111,6 +111,92 @@ def test_rgb_has_an_encoder_of_its_own() -> None:
 
 
 @pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        (
+            {"profile": "main", "level": "4.1", "gop_frames": 48, "encoder_options": {"ref": 2, "me": "umh"}},
+            {
+                "c:v": "libx264", "preset": "medium", "crf": "23", "profile:v": "main", "level": "4.1", "g": "48",
+                "threads": "1", "x264-params": X264 + ":me=umh:ref=2",
+            },
+        ),
+        (
+            {"video_codec": "h265", "level": "4.1", "profile": "main10", "encoder_options": {"sao": 0}},
+            {
+                "c:v": "libx265", "preset": "medium", "crf": "26", "profile:v": "main10",
+                "x265-params": X265 + ":level-idc=4.1:high-tier=0:sao=0", "forced-idr": "1", "tag:v": "hvc1",
+            },
+        ),
+        (
+            {"video_codec": "h265", "level": "5.1", "encoder_options": {"high-tier": 1}},
+            {
+                "c:v": "libx265", "preset": "medium", "crf": "26", "forced-idr": "1", "tag:v": "hvc1",
+                "x265-params": X265 + ":level-idc=5.1:high-tier=1",
+            },
+        ),
+        (
+            {"video_codec": "av1", "level": "4.0", "encoder_options": {"tune": 0}},
+            {"c:v": "libsvtav1", "preset": "8", "crf": "32", "svtav1-params": "lp=1:scd=0:level=40:tune=0"},
+        ),
+        (
+            {"video_codec": "vp9", "level": "4.1", "tune": "ssim", "encoder_options": {"deadline": "best"}},
+            {
+                "c:v": "libvpx-vp9", "cpu-used": "2", "crf": "32", "tune": "ssim", "threads": "1", "row-mt": "0",
+                "deadline": "best", "b:v": "0", "level": "4.1",
+            },
+        ),
+        (
+            {"bitrate": 1_000_000},
+            {"c:v": "libx264", "preset": "medium", "b:v": "1000000", "threads": "1", "x264-params": X264},
+        ),
+        (
+            {"video_codec": "vp9", "crf": 30, "bitrate": 1_000_000},
+            {
+                "c:v": "libvpx-vp9", "cpu-used": "2", "crf": "30", "b:v": "1000000", "threads": "1", "row-mt": "0",
+                "deadline": "good",
+            },
+        ),
+        (
+            {"video_codec": "av1", "crf": 30, "maxrate": 1_000_000},
+            {"c:v": "libsvtav1", "preset": "8", "crf": "30", "maxrate": "1000000", "svtav1-params": "lp=1:scd=0"},
+        ),
+    ],
+)  # fmt: skip
+def test_what_was_asked_for_is_told_the_encoder(settings: dict[str, Any], expected: Options) -> None:
+    assert video_encoder(OutputSettings(**settings), "yuv420p", None, (), grid=False, whole=True) == expected
+
+
+@pytest.mark.parametrize(
+    ("settings", "whole", "bufsize", "params"),
+    [
+        ({}, True, "2000000", X264),
+        ({}, False, "1000000", X264 + ":vbv-init=0.5"),
+        ({"video_codec": "h265"}, True, "2000000", X265),
+        ({"video_codec": "h265"}, False, "1000000", X265 + ":vbv-init=0.5"),
+        ({"encoder_preset": "superfast"}, True, "2000000", X264),
+        ({"encoder_preset": "superfast"}, False, "1000000", X264 + ":rc-lookahead=10:vbv-init=0.5"),
+        ({"tune": "zerolatency"}, False, "1000000", X264 + ":rc-lookahead=10:vbv-init=0.5"),
+        ({"encoder_preset": "veryfast"}, False, "1000000", X264 + ":vbv-init=0.5"),
+        ({"video_codec": "h265", "encoder_preset": "ultrafast"}, False, "1000000", X265 + ":vbv-init=0.5"),
+        (
+            {"tune": "zerolatency", "encoder_options": {"rc-lookahead": 5}},
+            False,
+            "1000000",
+            X264 + ":rc-lookahead=5:vbv-init=0.5",
+        ),
+    ],
+)
+def test_a_chunk_keeps_to_half_of_the_players_buffer(
+    settings: dict[str, Any], whole: bool, bufsize: str, params: str
+) -> None:
+    capped = OutputSettings(maxrate=1_000_000, bufsize=2_000_000, **settings)
+    made = video_encoder(capped, "yuv420p", None, (), grid=False, whole=whole)
+    assert (made["maxrate"], made["bufsize"]) == ("1000000", bufsize)
+    assert made.get("x264-params", made.get("x265-params")) == params
+    assert "b:v" not in made
+
+
+@pytest.mark.parametrize(
     ("source", "kept"),
     [
         ("yuv420p", "yuv420p"),
@@ -245,3 +331,21 @@ def test_a_number_of_channels_has_one_layout(
     codec: AudioCodec, asked: int | None, source: int, layout: str | None
 ) -> None:
     assert channel_layout(OutputSettings(audio_codec=codec, audio_channels=asked), source) == layout
+
+
+@pytest.mark.parametrize(
+    ("settings", "zone"),
+    [
+        ({}, "zones=0,0,b=1.4"),
+        ({"tune": "grain"}, "zones=0,0,b=1.1"),
+        ({"encoder_options": {"ipratio": "1.2"}}, "zones=0,0,b=1.2"),
+        ({"qp": 0}, ""),  # x264 treats all IDR frames alike there
+    ],
+)
+def test_a_later_chunk_of_x264_begins_as_good_as_any_idr(settings: dict[str, Any], zone: str) -> None:
+    asked = OutputSettings(**settings)
+    later = str(video_encoder(asked, "yuv420p", None, (), grid=False, first=False)["x264-params"])
+    first = str(video_encoder(asked, "yuv420p", None, (), grid=False)["x264-params"])
+    assert "zones" not in first
+    assert zone in later
+    assert ("zones" in later) is bool(zone)

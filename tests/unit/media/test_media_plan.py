@@ -14,6 +14,7 @@ from framemill.media.plan import (
     decode_groups,
     plan_video,
     presentation_times,
+    scene_cuts,
     seek_point,
     segment_starts,
 )
@@ -178,12 +179,12 @@ def test_times_that_repeat_or_run_backwards_move_by_as_little_as_can_be() -> Non
 
 
 def test_a_boundary_of_a_file_moves_to_a_keyframe_that_lies_near() -> None:
-    plan = plan_video(film(400, 0, 110, 180, 330), FILE, RunSettings(chunk_seconds=4), SMALL)
+    plan = plan_video(film(400, 0, 120, 230, 350), FILE, RunSettings(chunk_seconds=4), SMALL)
     assert [(chunk.first, chunk.why) for chunk in plan.chunks] == [
         (0, "start"),
-        (110, "source keyframe"),
-        (180, "source keyframe"),
-        (300, "no source keyframe near"),  # 330 is more than a quarter of a chunk away
+        (120, "source keyframe"),
+        (230, "source keyframe"),
+        (300, "no source keyframe near"),  # 350 is more than a third of a chunk away
     ]
 
 
@@ -192,15 +193,28 @@ def test_boundaries_inside_a_still_frame_are_one() -> None:
     assert firsts(plan_video(still, FILE, RunSettings(chunk_seconds=0.8), SMALL)) == [0, 3]
 
 
-def test_the_usual_chunk_is_a_twelfth_of_the_title_but_neither_short_nor_long() -> None:
-    def lengths(seconds: int) -> set[int]:
-        plan = plan_video(film(25 * seconds, 0, 1), FILE, RunSettings(), SMALL)
-        return {round(chunk.frames / 25) for chunk in plan.chunks}
+def test_usual_chunks_come_in_pairs_neither_short_nor_long() -> None:
+    def chunks(seconds: int) -> int:
+        return len(plan_video(film(25 * seconds, 0, 1), FILE, RunSettings(), SMALL).chunks)
 
-    assert lengths(3) == {3}
-    assert lengths(16) == {4}
-    assert lengths(120) == {10}
-    assert lengths(600) == {15}
+    lengths = {1: 1, 2: 2, 3: 2, 10: 2, 20: 2, 30: 4, 60: 8, 120: 16, 240: 16, 241: 17, 600: 40}
+    assert {seconds: chunks(seconds) for seconds in lengths} == lengths
+
+
+def test_a_boundary_rather_moves_to_a_scene_cut_than_to_a_nearer_keyframe() -> None:
+    # Every 100 frames at the latest, and at 130, out of turn.
+    plan = plan_video(film(300, 0, 100, 130, 230), FILE, RunSettings(chunk_seconds=4), SMALL)
+    assert [(chunk.first, chunk.why) for chunk in plan.chunks] == [
+        (0, "start"),
+        (130, "scene cut"),
+        (230, "source keyframe"),
+    ]
+
+
+def test_a_source_whose_keyframes_are_all_in_turn_tells_nothing_of_its_scenes() -> None:
+    assert scene_cuts(range(400), [0, 100, 199, 300]) == []
+    assert scene_cuts(range(400), [0]) == []
+    assert scene_cuts(range(400), range(400)) == []
 
 
 def test_asked_for_chunks_are_equal_parts_wherever_the_keyframes_are() -> None:
@@ -310,3 +324,27 @@ def test_the_frames_of_a_group_never_cross_a_keyframe_that_starts_a_chunk() -> N
 
 def test_segments_may_be_as_short_as_the_settings_allow() -> None:
     assert segment_starts(film(3, 0), 0.0004) == (0, 1, 2)
+
+
+def test_a_rate_that_is_shared_out_is_encoded_in_one_piece() -> None:
+    index = film(3000, *range(0, 3000, 50))
+    for output in (OutputSettings(bitrate=1_000_000), OutputSettings(video_codec="av1", maxrate=1_000_000)):
+        (chunk,) = plan_video(index, output, RunSettings(chunks=7), SMALL).chunks
+        assert (chunk.first, chunk.end) == (0, 3000)
+        assert chunk.why == output.undivided
+    (chunk,) = plan_video(index, package().model_copy(update={"bitrate": 1_000_000}), RunSettings(), SMALL).chunks
+    assert chunk.idrs == tuple(range(100, 3000, 100))
+
+
+def test_a_chunk_of_a_capped_rate_is_as_long_as_what_the_buffer_plays() -> None:
+    index = film(1000, 0, 500)
+    for bufsize, expected in ((2_000_000, 50), (2_020_000, 51), (100_000, 10), (1_000_000_000, 1000)):
+        output = OutputSettings(maxrate=1_000_000, bufsize=bufsize)
+        starts = firsts(plan_video(index, output, RunSettings(chunk_frames=10), SMALL))
+        steps = [b - a for a, b in itertools.pairwise([*starts, 1000])]
+        assert min(steps[:-1], default=1000) == -(-expected // 10) * 10
+        assert starts[0] == 0
+    capped = package(2).model_copy(update={"maxrate": 1_000_000, "bufsize": 3_000_000})
+    plan = plan_video(index, capped, RunSettings(chunks=20), SMALL)
+    assert firsts(plan) == list(range(0, 1000, 100))
+    assert plan.chunks[0].idrs == (50,)

@@ -154,6 +154,14 @@ def test_a_copy_may_encode_its_sound(source: Source) -> None:
     ]
 
 
+def test_a_copy_may_mix_its_sound(source: Source) -> None:
+    settings = OutputSettings(video_codec="copy", audio_channels=1, subtitles="none")
+    assert remux_command(source, settings, OUT)[:8] == [
+        *("-i", "/in.mkv", "-filter_complex", "[0:a:0]aformat=channel_layouts=mono[s0]"),
+        *("-map", "0:V:0", "-map", "[s0]"),
+    ]
+
+
 def test_a_copy_of_sound_alone(source: Source) -> None:
     alone = source.model_copy(update={"first_picture": None})
     argv = remux_command(alone, OutputSettings(container="mkv", video_codec="copy", subtitles="none"), OUT)

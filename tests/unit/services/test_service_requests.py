@@ -168,3 +168,67 @@ def test_a_remote_source_is_not_looked_for() -> None:
     assert encode_request(FROM_URL, "/x/a.mp4").source == FROM_URL
     with pytest.raises(SourceMissing):
         encode_request("ftp://example.org/in.mp4", "/x/a.mp4")
+
+
+def worded(line: str, destination: str = "/x/a.mp4", preset: str | None = None, **assignments: str) -> EncodeRequest:
+    """A request in ffmpeg's words."""
+    return encode_request(FROM_URL, destination, preset, assignments, line.split())
+
+
+@pytest.mark.parametrize(
+    ("line", "destination", "preset", "output"),
+    [
+        ("-crf 20", "a.mp4", "h264", OutputSettings(crf=20)),
+        ("-c:v libx265", "a.mp4", "h265", OutputSettings(video_codec="h265")),
+        ("-c:v libsvtav1", "a.webm", "av1", OutputSettings(container="webm", video_codec="av1", audio_codec="opus")),
+        ("-c:v libvpx-vp9", "a.mp4", "vp9", OutputSettings(video_codec="vp9", audio_codec="opus")),
+        ("-c copy", "a.mkv", "copy", OutputSettings(container="mkv", video_codec="copy", audio_codec="copy")),
+        ("-c:v copy", "a.mp4", "h264", OutputSettings(video_codec="copy")),
+        ("-vn", "a.mp4", "h264", OutputSettings(video_codec="none")),
+        ("-vn -c:v libx265", "a.mp4", "h264", OutputSettings(video_codec="none")),
+    ],
+)
+def test_words_choose_the_preset_of_their_codec(
+    line: str, destination: str, preset: str, output: OutputSettings
+) -> None:
+    request = worded(line, destination)
+    assert (request.preset, request.output) == (preset, output)
+
+
+def test_words_win_over_the_preset() -> None:
+    request = worded("-vf scale=-2:360 -crf 20", preset="h264-720p", chunks="3")
+    assert request.output == OutputSettings(height=360, crf=20)
+    assert request.run == RunSettings(chunks=3)
+    assert worded("-c:v libx265", "/x/folder").output.ladder == PRESETS["hls"].output.ladder
+
+
+@pytest.mark.parametrize(
+    ("line", "destination", "message"),
+    [
+        (
+            "-vf movie=/etc/passwd",
+            "a.mp4",
+            "-vf movie=/etc/passwd: of ffmpeg's filters only scale=W:H is taken, alone.",
+        ),
+        ("-pix_fmt yuv999", "a.mp4", "libx264 takes no yuv999; it takes yuv420p, "),
+        ("-c:v libx265 -pix_fmt rgb24", "a.mp4", "libx265 takes no rgb24; it takes yuv420p, "),
+        ("-c:v libx264", "a.webm", "A .webm file does not hold h264; use --preset vp9 or av1, or another suffix."),
+        ("-c:v copy", "folder", "Settings: a package takes h264, h265 or av1 pictures and aac sound."),
+        ("-c:a flac", "a.mov", "Settings: mov takes h264 or h265 pictures and aac or alac sound."),
+        ("-b:v 2M", "folder", "Settings: one bitrate or maxrate does not fit a ladder of several renditions"),
+        ("-s 640x360", "folder", "Settings: width and height are the rungs' in a ladder"),
+        ("-maxrate 1M", "a.mp4", "Settings: maxrate and bufsize go together: one without the other holds nothing."),
+        ("-vn -an", "a.mp4", "Settings: nothing is left of the source"),
+    ],
+)
+def test_words_that_do_not_fit_are_refused_before_anything_is_read(
+    line: str, destination: str, message: str, tmp_path: Path
+) -> None:
+    with pytest.raises(WrongUse) as refused:
+        encode_request(str(tmp_path / "nothing.mp4"), str(tmp_path / destination), None, {}, line.split())
+    assert refused.value.message.startswith(message)
+
+
+def test_a_word_and_a_setting_that_say_the_same_are_refused() -> None:
+    with pytest.raises(InvalidSetting, match="--set crf says so, too"):
+        worded("-crf 20", crf="18")
