@@ -104,6 +104,7 @@ class Contest:
         with Watch(self._tree) as watch:
             self._encode(film, Wanted.usual("h264", "ultrafast"))
         self._niceness = watch.niceness()
+        self._console.print(f"ffmpeg runs at nice {self._niceness} on both sides", style="dim")
 
     def run(self, wanted: Wanted, runs: int) -> Row:
         """Both sides in turns."""
