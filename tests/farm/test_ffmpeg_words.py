@@ -12,8 +12,8 @@ import av
 import clips
 import pytest
 
-from framemill.jobs.encoders import ENCODERS
-from framemill.jobs.notation import Kind
+from framemill.jobs.encoders.notation import Kind
+from framemill.jobs.encoders.table import ENCODERS
 from framemill.jobs.settings import OutputSettings
 from framemill.media.ffmpeg import binary
 from framemill.media.options import video_encoder

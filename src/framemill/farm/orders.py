@@ -5,14 +5,13 @@ from typing import Literal
 from pydantic import Field
 
 from framemill.jobs.reasons import Reason
-from framemill.jobs.settings import OutputSettings, RunSettings
+from framemill.jobs.settings import OutputSettings, RunSettings, Value
 from framemill.jobs.usage import Usage
 from framemill.media.chunkfile import ChunkFacts
 from framemill.media.damage import Complaints
-from framemill.media.plan import Frozen
 
 
-class PlanOrder(Frozen):
+class PlanOrder(Value):
     """Index a source and plan one output of it."""
 
     title_key: str
@@ -25,7 +24,7 @@ class PlanOrder(Frozen):
     linear: bool
 
 
-class ChunkPlace(Frozen):
+class ChunkPlace(Value):
     """A chunk of a planned output, as the store needs it."""
 
     rendition: int
@@ -36,7 +35,7 @@ class ChunkPlace(Frozen):
     end: int
 
 
-class Planned(Frozen):
+class Planned(Value):
     """A plan was written."""
 
     chunks: tuple[ChunkPlace, ...]
@@ -45,7 +44,7 @@ class Planned(Frozen):
     usage: Usage = Usage()
 
 
-class GroupOrder(Frozen):
+class GroupOrder(Value):
     """Encode one group of chunks of one rendition."""
 
     title_key: str
@@ -55,7 +54,7 @@ class GroupOrder(Frozen):
     """The lease's fencing token."""
 
 
-class ExtraOrder(Frozen):
+class ExtraOrder(Value):
     """Encode the sound, or convert one text track, or copy the packets: whole, in one process."""
 
     title_key: str
@@ -65,7 +64,7 @@ class ExtraOrder(Frozen):
     """Blob that it becomes."""
 
 
-class EncodedChunk(Frozen):
+class EncodedChunk(Value):
     """A chunk that is in the blobs."""
 
     number: int
@@ -74,7 +73,7 @@ class EncodedChunk(Frozen):
     facts: ChunkFacts
 
 
-class Encoded(Frozen):
+class Encoded(Value):
     """What came of an order. `reason` says why nothing did."""
 
     chunks: tuple[EncodedChunk, ...] = ()
@@ -87,7 +86,7 @@ class Encoded(Frozen):
     """Reproduces the failure."""
 
 
-class StitchOrder(Frozen):
+class StitchOrder(Value):
     """Join, package and verify one output in a folder."""
 
     title_key: str
@@ -98,7 +97,7 @@ class StitchOrder(Frozen):
     verify: Literal["packets", "full"] = "packets"
 
 
-class WrittenFile(Frozen):
+class WrittenFile(Value):
     """A file of a verified output."""
 
     path: str
@@ -108,7 +107,7 @@ class WrittenFile(Frozen):
     md5: str
 
 
-class Stitched(Frozen):
+class Stitched(Value):
     """A verified output, or why there is none."""
 
     files: tuple[WrittenFile, ...] = ()
@@ -119,7 +118,7 @@ class Stitched(Frozen):
     message: str = ""
 
 
-class Progress(Frozen):
+class Progress(Value):
     """How far a worker's order is: frames of the group that left the encoder's door."""
 
     title_key: str

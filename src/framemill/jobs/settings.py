@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal, Self, TypeVar
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from framemill.errors import InvalidSetting, UnknownSetting
-from framemill.jobs.encoders import JUDGED, misfit, misfit_key
-from framemill.jobs.notation import normal_level, normal_params
+from framemill.jobs.encoders.notation import normal_level, normal_params
+from framemill.jobs.encoders.table import JUDGED, misfit, misfit_key
 
 Container = Literal["mp4", "mov", "mkv", "webm", "package"]
 VideoCodec = Literal["h264", "h265", "av1", "vp9", "copy", "none"]
@@ -62,7 +62,7 @@ class OutputSettings(Value):
     gop_frames: int | None = Field(default=None, ge=1, le=1_000_000)
     """Most frames from one keyframe to the next, counted from the chunk's first; none: the encoder's own choice."""
     encoder_options: Annotated[Mapping[str, str], BeforeValidator(normal_params)] = Field(default_factory=dict)
-    """The encoder's own keys, those that `jobs/encoders.py` lets through: `{"aq-mode": "3"}`, or `aq-mode=3:ref=5`."""
+    """The encoder's own keys, those that `jobs.encoders` lets through: `{"aq-mode": "3"}`, or `aq-mode=3:ref=5`."""
     width: int | None = Field(default=None, ge=16, le=16384)
     """Box to fit into, in pixels; the aspect is kept and nothing is enlarged."""
     height: int | None = Field(default=None, ge=16, le=16384)

@@ -4,15 +4,14 @@ import math
 from collections.abc import Iterator
 from fractions import Fraction
 
-from framemill.jobs.settings import OutputSettings
+from framemill.jobs.settings import OutputSettings, Value
 from framemill.media.index import FirstFrame
 from framemill.media.options import is_rgb, pix_fmt
-from framemill.media.plan import Frozen
 
 _WIDE = Fraction(16, 9)  # a rung's box: its height and 16/9 of it, turned with a portrait source
 
 
-class Picture(Frozen):
+class Picture(Value):
     """One rendition: what each frame becomes before it is encoded."""
 
     name: str

@@ -253,7 +253,7 @@ def _vp9(settings: OutputSettings, _: str, place: _Place) -> Options:
 
 
 def _params(ours: dict[str, str], settings: OutputSettings, *, whole: bool) -> str:
-    """The encoder's own keys: ours, and those asked for, none of which `jobs/encoders.py` lets be one that must not."""
+    """The encoder's own keys: ours, and those asked for, none of which `jobs.encoders` lets be one that must not."""
     buffered = settings.video_codec in {"h264", "h265"} and settings.maxrate is not None
     seams = {"vbv-init": "0.5"} if buffered and not whole else {}
     ahead = {"rc-lookahead": str(LOOKAHEAD)} if seams and _looks_nowhere(settings) else {}

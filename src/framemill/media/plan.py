@@ -10,9 +10,7 @@ import math
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
 
-from pydantic import BaseModel, ConfigDict
-
-from framemill.jobs.settings import OutputSettings, RunSettings
+from framemill.jobs.settings import OutputSettings, RunSettings, Value
 from framemill.media.index import FrameIndex, SeekPoint
 
 # A chunk is long enough to be cheap (each starts with an IDR frame: 1.4-4.3 % of the bytes at 10 s) and short enough
@@ -38,13 +36,7 @@ ENCODER_BYTES = 16 << 20
 LOOKAHEAD_FRAMES = 60
 
 
-class Frozen(BaseModel):
-    """Base of the plan's values."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
-
-
-class Chunk(Frozen):
+class Chunk(Value):
     """The span one encoder process encodes: frames `first` ≤ n < `end`."""
 
     number: int
@@ -61,7 +53,7 @@ class Chunk(Frozen):
         return self.end - self.first
 
 
-class Group(Frozen):
+class Group(Value):
     """Neighbouring chunks that are encoded from one decode."""
 
     number: int
@@ -74,7 +66,7 @@ class Group(Frozen):
     """Frames that pass the decoder."""
 
 
-class VideoPlan(Frozen):
+class VideoPlan(Value):
     """How the pictures of one output are cut; the same for every rendition."""
 
     chunks: tuple[Chunk, ...]

@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from fractions import Fraction
 from itertools import accumulate
 
-from framemill.media.plan import Frozen
+from framemill.jobs.settings import Value
 
 #: How full the buffer is when playing begins: what x264 and x265 presume (`vbv-init`).
 INITIAL = Fraction(9, 10)
 
 
-class Bucket(Frozen):
+class Bucket(Value):
     """How a stream fared with a buffer of that size, filled at that rate."""
 
     underflows: int

@@ -4,13 +4,13 @@ import asyncio
 from typing import Any
 
 from framemill.errors import SourceUnreadable
+from framemill.jobs.settings import Value
 from framemill.media import index as indexing
 from framemill.media.index import FirstFrame, FrameIndex
 from framemill.media.inspect import Inspection, InspectRequest, inspected
-from framemill.media.plan import Frozen
 
 
-class Source(Frozen):
+class Source(Value):
     """A source on this machine's disk, read once."""
 
     path: str

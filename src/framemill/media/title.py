@@ -6,19 +6,19 @@ from fractions import Fraction
 from typing import Any
 
 from framemill.errors import MediaError, SourceDamaged, SourceUnreadable
-from framemill.jobs.settings import OutputSettings, RunSettings
+from framemill.jobs.settings import OutputSettings, RunSettings, Value
 from framemill.media.damage import KEEP_HINT
 from framemill.media.index import FrameIndex
 from framemill.media.inspect import Packets
 from framemill.media.ladder import Picture, pictures
-from framemill.media.plan import Chunk, Frozen, VideoPlan, plan_video
+from framemill.media.plan import Chunk, VideoPlan, plan_video
 from framemill.media.sound import text_tracks
 from framemill.media.source import Source
 
 _BYTES_A_PIXEL = 3  # of a decoded frame, generously: 4:2:0 takes 1.5 with 8 bits, and 3 with 10
 
 
-class Film(Frozen):
+class Film(Value):
     """The pictures of an output: the frames, where they are cut, and what each rendition makes of them."""
 
     index: FrameIndex
@@ -26,7 +26,7 @@ class Film(Frozen):
     pictures: tuple[Picture, ...]
 
 
-class Title(Frozen):
+class Title(Value):
     """The plan of one output: a pure function of the source, its index, the settings and the ffmpeg build."""
 
     source: Source

@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from framemill.errors import InvalidSetting, SourceMissing, SourceRefused, SourceUnreadable, WrongUse
-from framemill.jobs.ffmpegwords import changes, codecs_said, read_words
 from framemill.jobs.presets import DEFAULT_PRESET, preset_named
-from framemill.jobs.said import Said
 from framemill.jobs.settings import Container, OutputSettings, RunSettings, Value, apply_assignments
+from framemill.jobs.words.reading import changes, codecs_said, read_words
+from framemill.jobs.words.said import Said
 from framemill.media.options import pix_fmt
 from framemill.storage.http import is_remote
 
@@ -40,7 +40,7 @@ def encode_request(
 ) -> EncodeRequest:
     """Check a request and complete it with the destination's container and its usual preset.
 
-    `words` are output options as ffmpeg has them (see `jobs/ffmpegwords.py`). They win over the preset; a field that
+    `words` are output options as ffmpeg has them (see `jobs/words/reading.py`). They win over the preset; a field that
     both they and an assignment name is refused.
 
     Raises `WrongUse` and its kinds for what cannot be, `SourceMissing` where there is no such file.

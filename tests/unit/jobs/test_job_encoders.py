@@ -6,8 +6,17 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from framemill.jobs.encoders import ENCODERS, JUDGED, misfit, misfit_key
-from framemill.jobs.notation import Kind, normal_level, normal_params, number, one_of, shown, split_params, whole
+from framemill.jobs.encoders.notation import (
+    Kind,
+    normal_level,
+    normal_params,
+    number,
+    one_of,
+    shown,
+    split_params,
+    whole,
+)
+from framemill.jobs.encoders.table import ENCODERS, JUDGED, misfit, misfit_key
 from framemill.jobs.settings import OutputSettings
 from framemill.media import options
 

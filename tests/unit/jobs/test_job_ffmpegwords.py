@@ -5,13 +5,13 @@ from typing import Any
 import pytest
 
 from framemill.errors import InvalidSetting, UnknownSetting, WrongUse
-from framemill.jobs.encoders import ENCODERS
-from framemill.jobs.ffmpegwords import changes, codecs_said, read_words
-from framemill.jobs.notation import Kind
+from framemill.jobs.encoders.notation import Kind
+from framemill.jobs.encoders.table import ENCODERS
 from framemill.jobs.presets import PRESETS
-from framemill.jobs.refusedwords import WHY
 from framemill.jobs.settings import OutputSettings, Rung
-from framemill.jobs.wordreaders import READERS
+from framemill.jobs.words.readers import READERS
+from framemill.jobs.words.reading import changes, codecs_said, read_words
+from framemill.jobs.words.refused import WHY
 
 H265, AV1, VP9, COPY = "-c:v libx265", "-c:v libsvtav1", "-c:v libvpx-vp9", "-c:v copy"
 

@@ -9,11 +9,11 @@ from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
 from framemill.errors import WrongUse
-from framemill.jobs.encoders import ENCODERS
-from framemill.jobs.ffmpegwords import changes, read_words
-from framemill.jobs.refusedwords import WHY
+from framemill.jobs.encoders.table import ENCODERS
 from framemill.jobs.settings import OutputSettings, RunSettings, apply_assignments
-from framemill.jobs.wordreaders import READERS
+from framemill.jobs.words.readers import READERS
+from framemill.jobs.words.reading import changes, read_words
+from framemill.jobs.words.refused import WHY
 from framemill.media.encode import group_command
 from framemill.media.index import FrameIndex, SeekPoint
 from framemill.media.sound import remux_command, sound_command

@@ -4,9 +4,9 @@ import re
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from framemill.jobs.encoders import ENCODERS
-from framemill.jobs.keyreaders import key_option, params_option
-from framemill.jobs.said import Changes, Chosen, Reader, Said
+from framemill.jobs.encoders.table import ENCODERS
+from framemill.jobs.words.keys import key_option, params_option
+from framemill.jobs.words.said import Changes, Chosen, Reader, Said
 
 
 def _codec(said: Said, chosen: Chosen) -> Changes:

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from framemill.jobs.encoderkeys import SVT_KEYS, VPX_KEYS, X264_KEYS, X265_KEYS
-from framemill.jobs.notation import Kind, number, one_of, shown, whole
+from framemill.jobs.encoders.keys import SVT_KEYS, VPX_KEYS, X264_KEYS, X265_KEYS
+from framemill.jobs.encoders.notation import Kind, number, one_of, shown, whole
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

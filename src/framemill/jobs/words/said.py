@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from framemill.errors import InvalidSetting
-from framemill.jobs.encoders import ENCODERS, Encoder
-from framemill.jobs.notation import shown
+from framemill.jobs.encoders.notation import shown
+from framemill.jobs.encoders.table import ENCODERS, Encoder
 
 
 @dataclass(frozen=True, slots=True)

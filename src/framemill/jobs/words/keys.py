@@ -4,9 +4,9 @@ import re
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from framemill.jobs.encoders import ENCODERS, misfit_key
-from framemill.jobs.notation import split_params
-from framemill.jobs.said import Changes, Chosen, Said
+from framemill.jobs.encoders.notation import split_params
+from framemill.jobs.encoders.table import ENCODERS, misfit_key
+from framemill.jobs.words.said import Changes, Chosen, Said
 
 
 def key_option(said: Said, chosen: Chosen) -> Changes:

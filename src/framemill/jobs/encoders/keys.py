@@ -8,7 +8,7 @@ without it, so each of these is also tried on the real ones (tests/farm/test_ffm
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from framemill.jobs.notation import FLAG, Kind, number, one_of, whole
+from framemill.jobs.encoders.notation import FLAG, Kind, number, one_of, whole
 
 
 def _all(kind: Kind, names: str) -> dict[str, Kind]:

@@ -14,12 +14,12 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from framemill.errors import InvalidSetting, UnknownSetting
-from framemill.jobs.encoders import ENCODERS, JUDGED, misfit
-from framemill.jobs.notation import shown
-from framemill.jobs.refusedwords import WHY
-from framemill.jobs.said import Changes, Chosen, Said
+from framemill.jobs.encoders.notation import shown
+from framemill.jobs.encoders.table import ENCODERS, JUDGED, misfit
 from framemill.jobs.settings import OutputSettings
-from framemill.jobs.wordreaders import READERS
+from framemill.jobs.words.readers import READERS
+from framemill.jobs.words.refused import WHY
+from framemill.jobs.words.said import Changes, Chosen, Said
 
 #: Other names of the same options, with their stream.
 _ALIASES: Mapping[str, tuple[str, str]] = MappingProxyType(
