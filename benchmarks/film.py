@@ -14,7 +14,7 @@ from framemill.media.options import ENCODERS
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "media" / "big-buck-bunny-480p-30sec.mp4"
 _WIDTHS = {1080: 1920, 720: 1280, 480: 854, 360: 640}
-_NOISE = "testsrc2=size={width}x{height}:rate=24,noise=alls=12:allf=t+u"
+_NOISE = "testsrc2=size={width}x{height}:rate=24,noise=alls=4:allf=t+u"
 _SINE = "sine=frequency=330:beep_factor=3:sample_rate=48000"
 
 

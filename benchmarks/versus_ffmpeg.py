@@ -46,7 +46,7 @@ from framemill.services.requests import encode_request  # noqa: E402
 
 WALL = {"h264": 0.97, "av1": 0.90, "h265": 1.03}
 CPU = 1.05
-IDLE_SECONDS = 5.0
+IDLE_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
