@@ -8,7 +8,7 @@ import logging
 import shutil
 import uuid
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -55,6 +55,7 @@ from framemill.jobs.states import (
 from framemill.jobs.usage import Usage
 from framemill.media.chunkfile import ChunkFacts
 from framemill.media.damage import KEEP_HINT, lost_packets
+from framemill.media.plan import VideoPlan
 from framemill.storage.delivery import deliver
 from framemill.storage.local import LocalBlobs
 from framemill.store import chunks as chunk_rows
@@ -176,8 +177,8 @@ class Driver:
         work: list[asyncio.Task[Encoded]] = []
         for key in keys.values():
             work += [asyncio.ensure_future(self._extra(job, order)) for order in extras_of(self._blobs, key)]
-        packaged = {output.id for output in outputs if output.settings.container == "package"}
-        for (output_id, rendition, group), members in sorted(groups.items(), key=lambda item: _turn(item[1], packaged)):
+        plans = {output.id: self._plan_of(job, output) for output in outputs}
+        for (output_id, rendition, group), members in sorted(groups.items(), key=lambda item: _turn(item[1], plans)):
             order = GroupOrder(title_key=keys[output_id], rendition=rendition, group=group)
             work.append(asyncio.ensure_future(self._group(job, order, members)))
         try:
@@ -331,6 +332,10 @@ class Driver:
         await self._store.write(lambda conn: delivery_rows.save_deliveries(conn, moved))
         return Delivered()
 
+    def _plan_of(self, job: Job, output: Output) -> VideoPlan | None:
+        film = load_title(self._blobs, self._title_key(job, output)).film
+        return None if film is None else film.plan
+
     def _title_key(self, job: Job, output: Output) -> str:
         return f"titles/{job.id}-{job.attempt}-{job.refuted}-{output.position}.json"
 
@@ -338,10 +343,13 @@ class Driver:
 _EXTRAS = {"sound": "The sound of {name}", "text": "Text track {rank} of {name}", "remux": "{name}"}
 
 
-def _turn(members: Sequence[ChunkRow], packaged: set[str]) -> tuple[int, int]:
-    """Of a package the first segments first: they are shown first. Of a file the longest, which would end last."""
-    first, end = members[0].first_frame, members[-1].end_frame
-    return (0, first) if members[0].output_id in packaged else (first - end, first)
+def _turn(members: Sequence[ChunkRow], plans: Mapping[str, VideoPlan | None]) -> tuple[int, int]:
+    """Of a package the first segments first: they are shown first. Of a file what takes longest: it would end last."""
+    plan = plans[members[0].output_id]
+    first = members[0].first_frame
+    if plan is None or plan.segments:
+        return 0, first
+    return -sum(plan.chunks[row.number].effort for row in members), first
 
 
 def _source_key(source: Input) -> str:

@@ -14,11 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
 import ray
 
 from framemill.config import environment
 from framemill.errors import DiskFull, FarmError, FramemillError, OutputError
-from framemill.farm.actors import Coordinator, Stitcher, Worker
+from framemill.farm.actors import Stitcher, Worker
+from framemill.farm.coordinator import Coordinator
 from framemill.farm.slots import SLOT_BYTES
 from framemill.storage.local import LocalBlobs
 from framemill.store.database import Database
@@ -114,6 +116,7 @@ def embedded_farm(paths: Paths, slots: int, *, verbose: bool) -> Iterator[Farm]:
     try:
         with environment(_environment()):
             _start_ray(temporary, slots, verbose)
+            _end_idlers(verbose)
             with contextlib.closing(Database(paths.database)) as database:
                 database.create()
             yield _assemble(paths, slots, level)
@@ -146,6 +149,19 @@ def _start_ray(temporary: str, slots: int, verbose: bool) -> None:
         raise FarmError(f"Ray did not start: {error}") from error
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, handler)  # Ray puts its own there, which ends the process at once
+
+
+#: Ray's daemons that serve clusters of several machines, and logs that nobody reads here.
+_IDLERS = ("autoscaler/_private/monitor.py", "log_monitor.py")
+
+
+def _end_idlers(verbose: bool) -> None:
+    """End what a farm of one machine has no use for: it takes CPU, and a second to answer SIGTERM at the end."""
+    for child in psutil.Process().children():
+        with contextlib.suppress(psutil.Error):
+            command = " ".join(child.cmdline())
+            if _IDLERS[0] in command or (_IDLERS[1] in command and not verbose):
+                child.kill()
 
 
 def _assemble(paths: Paths, slots: int, level: str) -> Farm:
@@ -182,4 +198,5 @@ def _environment() -> dict[str, str]:
     return {
         "RAY_AUTH_TOKEN": _token(),
         "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_worker_niceness": "0",  # Ray's own is 15, and our children add ten
     }

@@ -11,7 +11,7 @@ class Usage(Value):
     cpu_seconds: float = 0.0
     """User and system time of the processes."""
     peak_bytes: int = 0
-    """Most resident memory of any one process."""
+    """Most resident memory of any one process; never less than whoever started it had, as Linux counts."""
 
     def __add__(self, other: "Usage") -> "Usage":
         """One after the other."""

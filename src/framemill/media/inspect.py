@@ -44,6 +44,8 @@ class Packets(BaseModel):
     """Marked as a keyframe by container or parser."""
     clean: list[bool] = []
     """A keyframe after which no frame can refer to one before it (H.264: IDR; HEVC: IDR or BLA)."""
+    sizes: list[int] = []
+    """Bytes."""
     last_duration: int = 0
     """Of the packet that is shown last; 0 when unknown."""
     flawed: int = 0
@@ -169,6 +171,7 @@ def _packets(container: Any, video: Any, audio: Any) -> tuple[Packets, SoundTime
                 continue
             found.pts.append(packet.pts)
             found.dts.append(packet.dts)
+            found.sizes.append(packet.size)
             found.key.append(packet.is_keyframe)
             found.clean.append(packet.is_keyframe and _is_clean(codec, bytes(packet), length))
             if packet.pts is not None and (latest is None or packet.pts > latest):

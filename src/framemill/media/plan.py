@@ -12,16 +12,19 @@ from fractions import Fraction
 
 from framemill.jobs.settings import OutputSettings, RunSettings, Value
 from framemill.media.index import FrameIndex, SeekPoint
+from framemill.media.inspect import Packets
 
 # A chunk is long enough to be cheap (each starts with an IDR frame: 1.4-4.3 % of the bytes at 10 s) and short enough
 # to fill the last slot.
 CHUNKS_OF_A_TITLE = 16
-USUAL_SECONDS = Fraction(15, 2)
+USUAL_SECONDS = 5
 LONGEST_SECONDS = 15
 # Below this it is not worth a second process.
 UNDIVIDED_SECONDS = 2
-# How far a boundary of a file moves to meet a source keyframe, as a share of the chunk's length.
-SNAP = Fraction(1, 3)
+# How far a boundary of a file moves to meet a scene cut or a source keyframe, as a share of the chunk's effort: the
+# more chunks there are, the easier uneven ones fill the slots.
+SNAP_OF_A_PART = Fraction(1, 24)
+MOST_SNAP = Fraction(1, 3)
 # A source keyframe that comes earlier than this share of the usual distance was put there for a scene cut.
 EARLY = Fraction(9, 10)
 # Above this ratio of decoded to needed frames, neighbouring chunks share one decode.
@@ -46,6 +49,8 @@ class Chunk(Value):
     """Frames inside the chunk that start a segment, counted from the chunk's first."""
     why: str
     """Why it begins there."""
+    effort: int = 0
+    """What encoding it takes, in units of the title's own: chunks of a file are begun in the order of effort."""
 
     @property
     def frames(self) -> int:
@@ -81,10 +86,16 @@ class VideoPlan(Value):
         return self.chunks[group.first_chunk : group.end_chunk]
 
 
-def plan_video(index: FrameIndex, settings: OutputSettings, run: RunSettings, frame_bytes: int) -> VideoPlan:
-    """Cut a title. `frame_bytes` is the size of one decoded frame; it bounds how many encoders share a process."""
+def plan_video(
+    index: FrameIndex, settings: OutputSettings, run: RunSettings, frame_bytes: int, efforts: Sequence[int] = ()
+) -> VideoPlan:
+    """Cut a title. `frame_bytes` is the size of one decoded frame; it bounds how many encoders share a process.
+
+    `efforts`: of each frame (see `frame_efforts`); none: all alike.
+    """
     segments = segment_starts(index, settings.segment_seconds) if settings.container == "package" else ()
-    starts = {0: settings.undivided} if settings.undivided else chunk_starts(index, run, segments)
+    until = list(itertools.accumulate(efforts or [1] * len(index.pts), initial=0))
+    starts = {0: settings.undivided} if settings.undivided else chunk_starts(index, run, segments, until)
     if settings.maxrate and settings.bufsize:
         starts = _apart(index, starts, Fraction(settings.bufsize, settings.maxrate))
     ends = [*list(starts)[1:], len(index.pts)]
@@ -95,6 +106,7 @@ def plan_video(index: FrameIndex, settings: OutputSettings, run: RunSettings, fr
             end=end,
             idrs=tuple(segment - first for segment in segments if first < segment < end),
             why=why,
+            effort=until[end] - until[first],
         )
         for number, ((first, why), end) in enumerate(zip(starts.items(), ends, strict=True))
     )
@@ -106,6 +118,19 @@ def plan_video(index: FrameIndex, settings: OutputSettings, run: RunSettings, fr
     )
 
 
+def frame_efforts(index: FrameIndex, packets: Packets) -> list[int]:
+    """What encoding each frame takes, in units of the title's own; empty where the source does not tell.
+
+    Half of an encoder's work is the same for every frame, and half goes with the bits that the source has spent there:
+    on 1080p film with x264, 0.048 s a frame where the source had 14 kB, 0.100 s where it had 55 kB.
+    """
+    sizes = {pts: size for pts, size in zip(packets.pts, packets.sizes, strict=False) if pts is not None}
+    total, count = sum(sizes.values()), len(index.pts)
+    if not total or not index.increasing or len(sizes) < len(packets.pts):
+        return []
+    return [total + count * sizes.get(pts, total // count) for pts in index.pts]
+
+
 def segment_starts(index: FrameIndex, seconds: float) -> tuple[int, ...]:
     """First frame of each segment: the first at or after k·seconds, for every k that has a frame of its own."""
     length = Fraction(str(seconds)) / index.time_base
@@ -115,14 +140,16 @@ def segment_starts(index: FrameIndex, seconds: float) -> tuple[int, ...]:
     return tuple(start for start, _ in itertools.groupby(starts) if start < len(times))
 
 
-def chunk_starts(index: FrameIndex, run: RunSettings, segments: Sequence[int]) -> dict[int, str]:
-    """First frame of each chunk, in order, with why it is there."""
+def chunk_starts(index: FrameIndex, run: RunSettings, segments: Sequence[int], until: Sequence[int]) -> dict[int, str]:
+    """First frame of each chunk, in order, with why it is there. `until`: the effort of all frames before each."""
     count = len(index.pts)
     if run.chunk_frames is not None:
         return dict.fromkeys(range(0, count, run.chunk_frames), f"every {run.chunk_frames} frames")
     parts = run.chunks or _usual_count(index, run)
     if not segments:
-        return _equal(count, parts) if run.chunks else _snapped(index, parts)
+        if run.chunks:
+            return _equal(count, parts)
+        return _snapped(index, parts, _elapsed(index) if run.chunk_seconds is not None else until)
     grid = dict.fromkeys(_thinned(segments, parts), "segment grid")
     if len(grid) < parts and run.chunks:  # asked for more chunks than there are segments: cut inside them
         grid = _equal(count, parts) | grid
@@ -154,27 +181,38 @@ def _thinned(segments: Sequence[int], parts: int) -> list[int]:
     return [segments[part * len(segments) // parts] for part in range(parts)]
 
 
-def _snapped(index: FrameIndex, parts: int) -> dict[int, str]:
-    """Equal parts by time, each boundary moved to a scene cut that lies near, else to a source keyframe."""
+def _elapsed(index: FrameIndex) -> list[int]:
+    """Ticks before each frame, and at the end."""
     times = _times(index)
+    return [time - times[0] for time in times] + [times[-1] - times[0] + index.last_duration]
+
+
+def _snapped(index: FrameIndex, parts: int, until: Sequence[int]) -> dict[int, str]:
+    """Parts of equal effort, each boundary moved to a scene cut that lies near, else to a source keyframe."""
     keys = [point.frame for point in index.seek_points]
-    wishes = (("scene cut", scene_cuts(times, keys)), ("source keyframe", keys))
-    length = Fraction(times[-1] - times[0] + index.last_duration, parts)
+    wishes = (("scene cut", scene_cuts(_times(index), keys)), ("source keyframe", keys))
+    share = Fraction(until[-1], parts)
+    reach = min(parts * SNAP_OF_A_PART, MOST_SNAP) * share
     found = {0: "start"}
     for part in range(1, parts):
-        target = times[0] + part * length
-        frame = bisect.bisect_left(times, target)
+        target = part * share
+        frame = bisect.bisect_left(until, target, hi=len(index.pts))
         for why, places in wishes:
-            after = bisect.bisect_left(places, frame)
-            beside = places[max(after - 1, 0) : after + 1]
-            nearest = min(beside, key=lambda place: abs(times[place] - target), default=None)
-            if nearest is not None and abs(times[nearest] - target) <= SNAP * length:
+            nearest = _nearest(places, frame, until, target)
+            if nearest is not None and abs(until[nearest] - target) <= reach:
                 found[nearest] = why
                 break
         else:
-            if frame < len(times):
+            if frame < len(index.pts):
                 found[frame] = "no source keyframe near"
     return {first: found[first] for first in sorted(found)}
+
+
+def _nearest(places: Sequence[int], frame: int, until: Sequence[int], target: Fraction) -> int | None:
+    """That one of the places beside a frame whose effort before it is nearest to the target."""
+    after = bisect.bisect_left(places, frame)
+    beside = places[max(after - 1, 0) : after + 1]
+    return min(beside, key=lambda place: abs(until[place] - target), default=None)
 
 
 def scene_cuts(times: Sequence[int], keys: Sequence[int]) -> list[int]:

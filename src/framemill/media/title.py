@@ -11,7 +11,7 @@ from framemill.media.damage import KEEP_HINT
 from framemill.media.index import FrameIndex
 from framemill.media.inspect import Packets
 from framemill.media.ladder import Picture, pictures
-from framemill.media.plan import Chunk, VideoPlan, plan_video
+from framemill.media.plan import Chunk, VideoPlan, frame_efforts, plan_video
 from framemill.media.sound import text_tracks
 from framemill.media.source import Source
 
@@ -113,7 +113,13 @@ def plan_title(
         starts.append(index.seconds(0))
         film = Film(
             index=index,
-            plan=plan_video(index, settings, run, first.width * first.height * _BYTES_A_PIXEL),
+            plan=plan_video(
+                index,
+                settings,
+                run,
+                first.width * first.height * _BYTES_A_PIXEL,
+                frame_efforts(index, source.inspection.packets),
+            ),
             pictures=pictures(settings, first),
         )
     sound = source.first_sound is not None and settings.audio_codec != "none"

@@ -26,7 +26,7 @@ from framemill.storage.http import fetch, is_remote
 from framemill.store.database import Database
 
 OnProgress = Callable[[dict[str, Any]], None]
-_LOOK_SECONDS = 0.25
+_LOOK_SECONDS = 1.0  # the end of a job wakes at once; each look costs the farm 2 ms
 
 
 class LocalSession:

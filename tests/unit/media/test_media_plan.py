@@ -8,10 +8,12 @@ from hypothesis import strategies as st
 
 from framemill.jobs.settings import OutputSettings, RunSettings
 from framemill.media.index import FrameIndex, SeekPoint
+from framemill.media.inspect import Packets
 from framemill.media.plan import (
     Group,
     VideoPlan,
     decode_groups,
+    frame_efforts,
     plan_video,
     presentation_times,
     scene_cuts,
@@ -179,12 +181,23 @@ def test_times_that_repeat_or_run_backwards_move_by_as_little_as_can_be() -> Non
 
 
 def test_a_boundary_of_a_file_moves_to_a_keyframe_that_lies_near() -> None:
-    plan = plan_video(film(400, 0, 120, 230, 350), FILE, RunSettings(chunk_seconds=4), SMALL)
-    assert [(chunk.first, chunk.why) for chunk in plan.chunks] == [
+    plan = plan_video(film(800, 0, 120, 230, 350, 470), FILE, RunSettings(chunk_seconds=4), SMALL)
+    assert [(chunk.first, chunk.why) for chunk in plan.chunks][:6] == [
         (0, "start"),
         (120, "source keyframe"),
         (230, "source keyframe"),
         (300, "no source keyframe near"),  # 350 is more than a third of a chunk away
+        (400, "no source keyframe near"),
+        (470, "source keyframe"),
+    ]
+
+
+def test_few_chunks_move_little_lest_one_of_them_ends_long_after_the_others() -> None:
+    assert firsts(plan_video(film(400, 0, 120, 230, 350), FILE, RunSettings(chunk_seconds=4), SMALL)) == [
+        0,
+        100,
+        200,
+        300,
     ]
 
 
@@ -197,18 +210,34 @@ def test_usual_chunks_come_in_pairs_neither_short_nor_long() -> None:
     def chunks(seconds: int) -> int:
         return len(plan_video(film(25 * seconds, 0, 1), FILE, RunSettings(), SMALL).chunks)
 
-    lengths = {1: 1, 2: 2, 3: 2, 10: 2, 20: 2, 30: 4, 60: 8, 120: 16, 240: 16, 241: 17, 600: 40}
+    lengths = {1: 1, 2: 2, 3: 2, 10: 2, 20: 4, 30: 6, 60: 12, 120: 16, 240: 16, 241: 17, 600: 40}
     assert {seconds: chunks(seconds) for seconds in lengths} == lengths
 
 
 def test_a_boundary_rather_moves_to_a_scene_cut_than_to_a_nearer_keyframe() -> None:
     # Every 100 frames at the latest, and at 130, out of turn.
-    plan = plan_video(film(300, 0, 100, 130, 230), FILE, RunSettings(chunk_seconds=4), SMALL)
-    assert [(chunk.first, chunk.why) for chunk in plan.chunks] == [
+    index = film(800, 0, 100, 130, *range(230, 800, 100))
+    plan = plan_video(index, FILE, RunSettings(chunk_seconds=4), SMALL)
+    assert [(chunk.first, chunk.why) for chunk in plan.chunks][:3] == [
         (0, "start"),
         (130, "scene cut"),
         (230, "source keyframe"),
     ]
+
+
+def test_chunks_of_a_file_take_equal_effort() -> None:
+    index = film(1600, 0)  # one keyframe: four chunks at most
+    plan = plan_video(index, FILE, RunSettings(), SMALL, [1] * 1000 + [5] * 600)
+    assert [chunk.effort for chunk in plan.chunks] == [1000] * 4
+    assert firsts(plan) == [0, 1000, 1200, 1400]
+
+
+def test_effort_is_half_alike_and_half_what_the_source_has_spent() -> None:
+    index = film(4, 0)
+    packets = Packets(pts=[0, 2, 1, 3], sizes=[30, 10, 0, 0])
+    assert frame_efforts(index, packets) == [40 + 4 * 30, 40, 40 + 4 * 10, 40]
+    assert frame_efforts(index, Packets(pts=[None, 1, 2, 3], sizes=[1, 1, 1, 1])) == []
+    assert frame_efforts(index, Packets()) == []
 
 
 def test_a_source_whose_keyframes_are_all_in_turn_tells_nothing_of_its_scenes() -> None:
