@@ -17,7 +17,7 @@ from framemill.media.inspect import Packets
 # A chunk is long enough to be cheap (each starts with an IDR frame: 1.4-4.3 % of the bytes at 10 s) and short enough
 # to fill the last slot.
 CHUNKS_OF_A_TITLE = 16
-USUAL_SECONDS = 5
+USUAL_SECONDS = Fraction(15, 2)
 LONGEST_SECONDS = 15
 # Below this it is not worth a second process.
 UNDIVIDED_SECONDS = 2

@@ -210,7 +210,7 @@ def test_usual_chunks_come_in_pairs_neither_short_nor_long() -> None:
     def chunks(seconds: int) -> int:
         return len(plan_video(film(25 * seconds, 0, 1), FILE, RunSettings(), SMALL).chunks)
 
-    lengths = {1: 1, 2: 2, 3: 2, 10: 2, 20: 4, 30: 6, 60: 12, 120: 16, 240: 16, 241: 17, 600: 40}
+    lengths = {1: 1, 2: 2, 3: 2, 10: 2, 20: 2, 30: 4, 60: 8, 120: 16, 240: 16, 241: 17, 600: 40}
     assert {seconds: chunks(seconds) for seconds in lengths} == lengths
 
 
@@ -226,10 +226,10 @@ def test_a_boundary_rather_moves_to_a_scene_cut_than_to_a_nearer_keyframe() -> N
 
 
 def test_chunks_of_a_file_take_equal_effort() -> None:
-    index = film(1600, 0)  # one keyframe: four chunks at most
-    plan = plan_video(index, FILE, RunSettings(), SMALL, [1] * 1000 + [5] * 600)
-    assert [chunk.effort for chunk in plan.chunks] == [1000] * 4
-    assert firsts(plan) == [0, 1000, 1200, 1400]
+    index = film(750, 0)
+    plan = plan_video(index, FILE, RunSettings(), SMALL, [1] * 500 + [6] * 250)
+    assert [chunk.effort for chunk in plan.chunks] == [500, 504, 498, 498]
+    assert firsts(plan) == [0, 500, 584, 667]
 
 
 def test_effort_is_half_alike_and_half_what_the_source_has_spent() -> None:
