@@ -110,8 +110,7 @@ async def _ran(args: Sequence[str], stdin: bytes | None = None) -> tuple[int, by
         finished = await ffmpeg.run(argv, stdin=stdin, timeout=_TRY_SECONDS)
     except TimeoutError:
         return 1, b"", _TOO_LONG
-    said = ffmpeg.errors_in(finished.stderr)
-    return finished.status, finished.stdout, said[0] if said else f"exit status {finished.status}"
+    return finished.status, finished.stdout, ffmpeg.first_words(finished.stderr)
 
 
 async def _machine() -> str:

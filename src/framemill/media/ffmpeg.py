@@ -12,7 +12,7 @@ from framemill.config import ffmpeg_override
 from framemill.errors import FfmpegFailed, WrongUse
 from framemill.media.process import Finished, Progress, quoted, run
 
-__all__ = ["binary", "build_id", "errors_in", "ffmpeg", "plain_words", "quoted", "run"]
+__all__ = ["binary", "build_id", "errors_in", "ffmpeg", "first_words", "plain_words", "quoted", "run"]
 
 
 def binary() -> str:
@@ -48,7 +48,7 @@ async def ffmpeg(args: Sequence[str], *, on_progress: Progress | None = None, ti
     finished = await run(argv, on_progress=on_progress, timeout=timeout)
     if finished.status != 0:
         raise FfmpegFailed(
-            f"ffmpeg ended with exit status {finished.status}: {_first_words(finished.stderr)}.",
+            f"ffmpeg ended with exit status {finished.status}: {first_words(finished.stderr)}.",
             command=quoted(argv),
             stderr=finished.stderr,
         )
@@ -61,15 +61,17 @@ def plain_words(line: str) -> str:
 
 
 def errors_in(stderr: str) -> list[str]:
-    """The lines of level error, in plain words, of what ffmpeg wrote under `-v level+…`; else all of them."""
-    lines = stderr.strip().splitlines()
-    marked = [line for line in lines if _ERROR.search(line)]
-    return [plain_words(line) for line in (marked if any(_LEVEL.search(line) for line in lines) else lines)]
+    """The lines of level error, in plain words, of what ffmpeg wrote under `-v level+…`.
+
+    Libraries that write by themselves (SVT-AV1) mark no level, and are passed over.
+    """
+    return [plain_words(line) for line in stderr.splitlines() if _ERROR.search(line)]
 
 
-_LEVEL = re.compile(r"\[(warning|error|fatal|panic)\]")
 _ERROR = re.compile(r"\[(error|fatal|panic)\]")
 
 
-def _first_words(stderr: str) -> str:
-    return next(iter(errors_in(stderr)), "it said nothing")
+def first_words(stderr: str) -> str:
+    """Why ffmpeg failed: its first line of level error, else its first line."""
+    said = errors_in(stderr) or [plain_words(line) for line in stderr.strip().splitlines()]
+    return next(iter(said), "it said nothing")

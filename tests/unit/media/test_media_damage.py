@@ -21,10 +21,15 @@ PARTIAL = "[in#0/mov,mp4 @ 0x5] [error] stream 0, offset 0xf7b33: partial file"
         (PARTIAL, True),
         ("[matroska @ 0x5] [error] File ended prematurely at pos. 100", True),
         ("[in#0 @ 0x5] [warning] Packet corrupt (stream = 1, dts = 982140).", False),
+        ("Svt[info]: SVT [version]: SVT-AV1 Encoder Lib v3\nSvt[warn]: something", False),
     ],
 )
 def test_damage_is_what_loses_something_and_is_complained_of(said: str, harm: bool) -> None:
     assert complaints(said).of_damage is harm
+
+
+def test_what_a_library_writes_by_itself_is_no_complaint() -> None:
+    assert complaints("Svt[info]: SVT [version]: SVT-AV1 Encoder Lib v3").lines == ()
 
 
 def test_complaints_are_counted_and_told_without_who_said_them() -> None:
