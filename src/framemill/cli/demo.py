@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Console
 
 from framemill.cli.encode import Bar, terminated_as_interrupted
-from framemill.config import usable_cpus
+from framemill.farm.slots import usual_slots
 from framemill.media import ffmpeg
 from framemill.services.local import local_session
 from framemill.services.requests import encode_request
@@ -27,7 +27,7 @@ def demo_command(folder: str, *, verbose: bool) -> int:
         clip = asyncio.run(make_clip(place / "clip.mkv"))
         bar.update({"state": "starting the farm"})
         rows = {}
-        with local_session(place, usable_cpus(), verbose=verbose) as farm:
+        with local_session(place, usual_slots(), verbose=verbose) as farm:
             for name in ("clip.mp4", "clip-hls"):
                 rows[name] = farm.encode(encode_request(str(clip), str(place / name), _PRESETS[name]), bar.update)
     for name, row in rows.items():
@@ -59,7 +59,7 @@ def _tell(console: Console, place: Path, clip: Path, rows: dict[str, dict[str, A
     chunks = len(reports[0]["plan"]["chunks"])
     renditions = ", ".join(picture["name"] for picture in reports[1]["plan"]["renditions"])
     lines = [
-        f"Done in {seconds:.0f} s on {usable_cpus()} slots. Everything is in {place}:",
+        f"Done in {seconds:.0f} s on {usual_slots()} slots. Everything is in {place}:",
         f"  {clip.name:<24} the clip this demo made: {_SECONDS} s of 720p with sound, every picture counts",
         f"  {'clip.mp4':<24} H.264 and AAC, encoded in {chunks} chunks side by side and joined without a seam",
         f"  {'clip-hls/master.m3u8':<24} the same for players on the web: {renditions}",

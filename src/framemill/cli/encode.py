@@ -13,7 +13,7 @@ from rich import filesize
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from framemill.config import usable_cpus
+from framemill.farm.slots import usual_slots
 from framemill.services.local import encode_once
 from framemill.services.requests import encode_request
 
@@ -86,7 +86,7 @@ def encode_command(
         _show(row, as_json=as_json)
 
     with terminated_as_interrupted(), Bar(show=not as_json) as bar:
-        encode_once(request, slots or usable_cpus(), bar.update, on_end, verbose=verbose)
+        encode_once(request, slots or usual_slots(), bar.update, on_end, verbose=verbose)
     return 0 if ended["state"] == "completed" else 1
 
 

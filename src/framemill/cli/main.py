@@ -35,7 +35,11 @@ def cli() -> None:
 )
 @_preset
 @_settings
-@click.option("--slots", type=click.IntRange(1, 1024), help="Encodes side by side (default: one a processor).")
+@click.option(
+    "--slots",
+    type=click.IntRange(1, 1024),
+    help="Encodes side by side (default: one a processor, as far as the memory goes).",
+)
 @_json
 @click.option("-v", "--verbose", is_flag=True, help="Show what the farm says.")
 @_words

@@ -90,17 +90,17 @@ def _trusted(film: Film, stderr: str) -> None:
         raise ChunkMismatch(f"The decoder complains: {next(iter(said.lines), 'a frame was decoded in part')}.")
 
 
+_NO_ROOM = "The disk is full: there is no room for the chunks. Free some, or write to another disk."
+
+
 def _failure(error: FramemillError, argv: list[str], usage: Usage) -> Encoded:
+    full = isinstance(error, FfmpegFailed) and os.strerror(errno.ENOSPC) in error.stderr
     return Encoded(
         usage=usage,
-        reason=Reason.DISK_FULL if _is_full(error) else reason_of(error),
-        message=error.message,
+        reason=Reason.DISK_FULL if full else reason_of(error),
+        message=_NO_ROOM if full else error.message,
         command=ffmpeg.quoted([ffmpeg.binary(), *argv]),
     )
-
-
-def _is_full(error: FramemillError) -> bool:
-    return isinstance(error, FfmpegFailed) and os.strerror(errno.ENOSPC) in error.stderr
 
 
 def _witnessed(film: Film, group: Group, path: Path) -> dict[int, str]:
