@@ -20,11 +20,19 @@ from framemill.media.inspect import INSPECT, InspectRequest, inspected
 from framemill.media.isolate import Task
 
 BUSY = [sys.executable, "-c", "import time\nwhile time.process_time() < 0.3: pass"]
-ENDLESS = [sys.executable, "-c", "print('up', flush=True)\nwhile True: pass"]
+FOREVER = "while True: pass"
+ENDLESS = [sys.executable, "-c", f"print('up', flush=True)\n{FOREVER}"]
+PAUSING = "signal:pause"
 
 
-def children() -> list[psutil.Process]:
-    return [child for child in psutil.Process().children(recursive=True) if child.status() != psutil.STATUS_ZOMBIE]
+def children(word: str = "") -> list[psutil.Process]:
+    """What runs below this process and has that word in its command: a farm of other tests may be there, too."""
+    found = []
+    for child in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.Error):
+            if child.status() != psutil.STATUS_ZOMBIE and word in " ".join(child.cmdline()):
+                found.append(child)
+    return found
 
 
 async def until(holds: Callable[[], bool]) -> None:
@@ -62,17 +70,17 @@ def test_meters_count_what_is_started_under_them_and_nothing_else() -> None:
 def test_out_of_time_a_child_is_killed() -> None:
     with pytest.raises(TimeoutError):
         asyncio.run(process.run(ENDLESS, timeout=0.5))
-    assert children() == []
+    assert children(FOREVER) == []
 
 
 def test_cancelled_a_child_is_dead_before_anybody_goes_on() -> None:
     async def cancelled() -> None:
         task = asyncio.create_task(process.run(ENDLESS))
-        await until(lambda: bool(children()))
+        await until(lambda: bool(children(FOREVER)))
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task
-        assert children() == []
+        assert children(FOREVER) == []
 
     asyncio.run(cancelled())
 
@@ -104,7 +112,7 @@ def test_a_task_of_a_function_that_is_not_there_fails_alone() -> None:
 @pytest.fixture
 def server() -> Iterator[ForkServer]:
     """A server whose children sleep for ever once they have read their request."""
-    found = ForkServer("signal:pause", preload=("signal",))
+    found = ForkServer(PAUSING, preload=("signal",))
     yield found
     found.close()
 
@@ -112,10 +120,10 @@ def server() -> Iterator[ForkServer]:
 def test_a_lost_server_is_started_again(server: ForkServer) -> None:
     async def killed() -> None:
         running = asyncio.create_task(server.run(b"", 30))
-        await until(lambda: len(children()) == 2)
-        first = children()[0].pid
+        await until(lambda: len(children(PAUSING)) == 2)
+        first = children(PAUSING)[0].pid
         os.kill(first, signal.SIGKILL)
-        await until(lambda: len(children()) == 2 and first not in [child.pid for child in children()])
+        await until(lambda: len(children(PAUSING)) == 2 and first not in [child.pid for child in children(PAUSING)])
         running.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await running
@@ -129,7 +137,7 @@ def test_a_child_of_the_server_is_killed_with_its_request(server: ForkServer) ->
             await server.run(b"", 0.5)
 
     asyncio.run(out_of_time())
-    assert len(children()) == 1  # the server itself
+    assert len(children(PAUSING)) == 1  # the server itself
 
 
 def test_the_server_serves_one_event_loop_after_the_other(tmp_path: Path) -> None:
