@@ -29,9 +29,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from benchmarks.film import Wanted, make_film  # noqa: E402
-from benchmarks.measuring import ProcessTree, Watch, by_name, interleaved, run_alone, spread, use_cores  # noqa: E402
-
-from framemill.config import usable_cpus  # noqa: E402
+from benchmarks.measuring import ProcessTree, Watch, add_common, begin, by_name, interleaved, run_alone, spread  # noqa: E402
 
 MOST_SECONDS = 8.0
 
@@ -99,20 +97,14 @@ def arguments() -> argparse.Namespace:
     add("--codec", default="h264", choices=("h264", "h265", "av1"))
     add("--encoder-preset", metavar="NAME", help="the encoder's own speed (default: the farm's usual one)")
     add("--runs", type=int, default=5, metavar="N", help="pairs (default: 5)")
-    add("--cores", type=int, metavar="N", help="processors that everything may use (default: all)")
-    add("--folder", type=Path, metavar="DIR", help="where to make a scratch folder (default: the system's)")
-    add("--json", type=Path, metavar="FILE", help="write every run")
+    add_common(parser)
     return parser.parse_args()
 
 
 def main() -> int:
     options = arguments()
-    console = Console(width=None if sys.stdout.isatty() else 160, highlight=False)
-    if options.cores:
-        use_cores(options.cores)
-    slots = usable_cpus()
+    console, slots = begin(options.cores, 160)
     wanted = Wanted.usual(options.codec, options.encoder_preset)
-    console.print(f"{slots} processors; load before the start {os.getloadavg()[0]:.2f}")
     with tempfile.TemporaryDirectory(prefix="framemill-cold-", dir=options.folder) as scratch:
         folder = Path(scratch)
         source = options.source or make_film(folder, options.height, options.seconds)

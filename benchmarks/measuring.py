@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import statistics
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -15,6 +17,9 @@ from pathlib import Path
 from typing import TypeVar
 
 import psutil
+from rich.console import Console
+
+from framemill.config import usable_cpus
 
 Result = TypeVar("Result")
 One = TypeVar("One")
@@ -87,6 +92,24 @@ def use_cores(count: int) -> None:
     if len(usable) < count:
         raise SystemExit(f"There are {len(usable)} processors to run on, not {count}.")
     os.sched_setaffinity(0, usable[:count])
+
+
+def add_common(parser: argparse.ArgumentParser) -> None:
+    """The options that every script about time has."""
+    add = parser.add_argument
+    add("--cores", type=int, metavar="N", help="processors that everything may use (default: all)")
+    add("--folder", type=Path, metavar="DIR", help="where to make a scratch folder (default: the system's)")
+    add("--json", type=Path, metavar="FILE", help="write every run")
+
+
+def begin(cores: int | None, width: int) -> tuple[Console, int]:
+    """A console, and how many slots there are on that many processors; says how busy the machine is already."""
+    console = Console(width=None if sys.stdout.isatty() else width, highlight=False)
+    if cores:
+        use_cores(cores)
+    slots = usable_cpus()
+    console.print(f"{slots} processors; load before the start {os.getloadavg()[0]:.2f}")
+    return console, slots
 
 
 def run_alone(argv: Sequence[str], niceness: int = 0) -> Cost:

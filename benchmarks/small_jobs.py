@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -27,14 +26,14 @@ from benchmarks.film import Wanted, copy_command, fresh, make_film  # noqa: E402
 from benchmarks.measuring import (  # noqa: E402
     ProcessTree,
     Watch,
+    add_common,
+    begin,
     by_name,
     interleaved,
     run_alone,
     spread,
-    use_cores,
 )
 
-from framemill.config import usable_cpus  # noqa: E402
 from framemill.services.local import LocalSession, local_session  # noqa: E402
 from framemill.services.requests import encode_request  # noqa: E402
 
@@ -123,19 +122,13 @@ def arguments() -> argparse.Namespace:
     add("--source", type=Path, metavar="FILE", help="an MP4 to put into another file, instead of one that is made")
     add("--seconds", type=float, default=30, metavar="S", help="length of the one that is made (default: 30)")
     add("--runs", type=int, default=9, metavar="N", help="pairs for each kind (default: 9)")
-    add("--cores", type=int, metavar="N", help="processors that everything may use (default: all)")
-    add("--folder", type=Path, metavar="DIR", help="where to make a scratch folder (default: the system's)")
-    add("--json", type=Path, metavar="FILE", help="write every run")
+    add_common(parser)
     return parser.parse_args()
 
 
 def main() -> int:
     options = arguments()
-    console = Console(width=None if sys.stdout.isatty() else 160, highlight=False)
-    if options.cores:
-        use_cores(options.cores)
-    slots = usable_cpus()
-    console.print(f"{slots} processors; load before the start {os.getloadavg()[0]:.2f}")
+    console, slots = begin(options.cores, 160)
     with tempfile.TemporaryDirectory(prefix="framemill-small-", dir=options.folder) as scratch:
         folder = Path(scratch)
         wanted = Wanted.usual("h264")

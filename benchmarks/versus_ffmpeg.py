@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 import tempfile
 from collections.abc import Mapping
@@ -32,15 +31,15 @@ from benchmarks.measuring import (  # noqa: E402
     ProcessTree,
     Spread,
     Watch,
+    add_common,
+    begin,
     by_name,
     interleaved,
     ratios,
     run_alone,
     spread,
-    use_cores,
 )
 
-from framemill.config import usable_cpus  # noqa: E402
 from framemill.services.local import LocalSession, local_session  # noqa: E402
 from framemill.services.requests import encode_request  # noqa: E402
 
@@ -190,19 +189,13 @@ def arguments() -> argparse.Namespace:
     add("--encoder-preset", metavar="NAME", help="the encoder's own speed (default: the farm's usual one)")
     add("--crf", type=float, metavar="N", help="quality (default: the farm's usual one)")
     add("--runs", type=int, default=3, metavar="N", help="pairs for each codec (default: 3)")
-    add("--cores", type=int, metavar="N", help="processors that everything may use (default: all)")
-    add("--folder", type=Path, metavar="DIR", help="where to make a scratch folder (default: the system's)")
-    add("--json", type=Path, metavar="FILE", help="write every run")
+    add_common(parser)
     return parser.parse_args()
 
 
 def main() -> int:
     options = arguments()
-    console = Console(width=None if sys.stdout.isatty() else 200, highlight=False)
-    if options.cores:
-        use_cores(options.cores)
-    slots = usable_cpus()
-    console.print(f"{slots} processors; load before the start {os.getloadavg()[0]:.2f}")
+    console, slots = begin(options.cores, 200)
     with tempfile.TemporaryDirectory(prefix="framemill-versus-", dir=options.folder) as scratch:
         folder = Path(scratch)
         film = options.source or make_film(folder, 1080, options.seconds)

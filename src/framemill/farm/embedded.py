@@ -18,9 +18,10 @@ import psutil
 import ray
 
 from framemill.config import environment
-from framemill.errors import DiskFull, FarmError, FramemillError, OutputError
+from framemill.errors import DiskFull, FarmError, OutputError
 from framemill.farm.actors import Stitcher, Worker
 from framemill.farm.coordinator import Coordinator
+from framemill.farm.raycrew import own_error
 from framemill.farm.slots import SLOT_BYTES
 from framemill.storage.local import LocalBlobs
 from framemill.store.database import Database
@@ -91,9 +92,7 @@ class Farm:
         except ray.exceptions.GetTimeoutError:
             return None
         except ray.exceptions.RayTaskError as error:
-            if isinstance(error.cause, FramemillError):
-                raise error.cause from None
-            raise FarmError(f"The coordinator failed: {error.cause!r}") from error
+            raise own_error(error, "The coordinator failed") from error
         except ray.exceptions.RayError as error:
             raise FarmError(f"The coordinator was lost: {error}") from error
 

@@ -10,20 +10,18 @@ _MEDIA = ("framemill.media.forkserver", "ffmpeg")  # in the command lines of chi
 
 def farm_cpu_seconds() -> float:
     """CPU seconds of this process and of Ray's: everything below it that is no media process."""
-    return _own() + _sum(child for child in psutil.Process().children(recursive=True) if not _is_media(child))
+    mine, *below = _family()
+    return _sum([mine, *(child for child in below if not _is_media(child))])
 
 
 def tree_cpu_seconds() -> float:
     """CPU seconds of this process and everything below it, children that have ended included."""
+    return _sum(_family(), ended=True)
+
+
+def _family() -> list[psutil.Process]:
     mine = psutil.Process()
-    ended = mine.cpu_times()
-    below = _sum(mine.children(recursive=True), ended=True)
-    return _own() + ended.children_user + ended.children_system + below
-
-
-def _own() -> float:
-    times = psutil.Process().cpu_times()
-    return float(times.user + times.system)
+    return [mine, *mine.children(recursive=True)]
 
 
 def _sum(processes: Iterable[psutil.Process], *, ended: bool = False) -> float:

@@ -45,6 +45,11 @@ class RayCrew:
         return [report for answer in answers if isinstance(answer, list) for report in answer]
 
 
+def own_error(error: RayTaskError, who: str) -> FramemillError:
+    """The error of ours that a call raised over there; a `FarmError` for anything else."""
+    return error.cause if isinstance(error.cause, FramemillError) else FarmError(f"{who}: {error.cause!r}")
+
+
 async def _called(reference: Any, kind: type[Result]) -> Result:
     """Await a call; cancelling cancels it over there, and waits until it has ended."""
     try:
@@ -55,9 +60,7 @@ async def _called(reference: Any, kind: type[Result]) -> Result:
         await _ended(reference)
         raise
     except RayTaskError as error:
-        if isinstance(error.cause, FramemillError):
-            raise error.cause from None
-        raise FarmError(f"{kind.__name__}: {error.cause!r}") from error
+        raise own_error(error, kind.__name__) from error
     except RayActorError as error:
         raise FarmError(f"A worker was lost: {error}") from error
 

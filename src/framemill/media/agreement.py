@@ -2,13 +2,10 @@
 
 from collections.abc import Iterator
 from fractions import Fraction
-from typing import Any
 
 from framemill.errors import SourceUnreadable
 from framemill.jobs.settings import Value
-from framemill.media import ffmpeg
-from framemill.media.damage import complaints
-from framemill.media.index import DECODE, parse_framehash
+from framemill.media.index import decoded
 from framemill.media.plan import presentation_times
 from framemill.media.source import index_source, read_source
 
@@ -110,7 +107,7 @@ def _sounds(source: Side, output: Side, heard: Sound) -> Iterator[Check]:
     yield _check("length of the sound", expected, f"{heard.samples} samples, {float(longer):.3f} s", within)
 
 
-async def side_of(path: str, name: str, *, full: bool = False, first: Fraction | None = None) -> Side:
+async def side_of(path: str, name: str, *, full: bool = False) -> Side:
     """Read one file. `full`: decode its pictures, too. Raises `SourceError` and its kinds."""
     source = await read_source(path, name)
     index = await index_source(source, decode=False, linear=False)
@@ -125,13 +122,14 @@ async def side_of(path: str, name: str, *, full: bool = False, first: Fraction |
     sound = None
     if source.first_sound is not None:
         rate = int(source.sound.get("sample_rate", 0)) or source.first_sound.time_base.denominator
-        samples, complaint = await _heard(path, source.sound_rank)
-        sound = Sound(start=source.first_sound.seconds, samples=samples, rate=rate)
-        said += complaint
-    decoded = None
+        rows, complaints = await decoded(path, f"0:a:{source.sound_rank}")
+        sound = Sound(start=source.first_sound.seconds, samples=sum(row.duration for row in rows), rate=rate)
+        said += complaints.lines
+    frames = None
     if full and index is not None:
-        decoded, complaint = await _seen(path)
-        said += complaint
+        rows, complaints = await decoded(path, "0:V:0")
+        frames = len(rows)
+        said += complaints.lines
     if index is None and sound is None:
         raise SourceUnreadable(f"{name} holds neither pictures nor sound that can be decoded.")
     return Side(
@@ -142,23 +140,5 @@ async def side_of(path: str, name: str, *, full: bool = False, first: Fraction |
         parameter_sets=1 + packets.reconfigured,
         sound=sound,
         complaints=tuple(dict.fromkeys(said)),
-        frames_decoded=decoded,
+        frames_decoded=frames,
     )
-
-
-async def _heard(path: str, rank: int) -> tuple[int, list[str]]:
-    """Samples that a decode of an audio stream delivers, and what the decoder complained of."""
-    rows, said = await _decoded(path, f"0:a:{rank}")
-    return sum(row.duration for row in rows), said
-
-
-async def _seen(path: str) -> tuple[int, list[str]]:
-    rows, said = await _decoded(path, "0:V:0", "-fps_mode", "passthrough")
-    return len(rows), said
-
-
-async def _decoded(path: str, stream: str, *more: str) -> tuple[list[Any], list[str]]:
-    every = [*DECODE, "-i", path, "-map", stream, *more, "-f", "framehash", "-hash", "crc32", "-"]
-    finished = await ffmpeg.run([ffmpeg.binary(), *every])
-    _, rows = parse_framehash(finished.stdout.decode())
-    return list(rows), list(complaints(finished.stderr).lines)

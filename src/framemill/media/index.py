@@ -275,6 +275,17 @@ async def _located(source: str, stream: int, said: Complaints) -> Damage:
     return assess(found, said)
 
 
+async def decoded(path: str, stream: str) -> tuple[list["HashedFrame"], Complaints]:
+    """Every frame that a decode of one stream (`0:V:0`, `0:a:1`) delivers, and what the decoder complained of."""
+    every = [*DECODE, "-i", path, "-map", stream, *FRAMEHASH]
+    finished = await ffmpeg.run([ffmpeg.binary(), *every])
+    _, rows = parse_framehash(finished.stdout.decode())
+    said = complaints(finished.stderr)
+    if finished.status and not said.lines:  # it was killed, and had no time to say why
+        said = said.model_copy(update={"lines": (f"ffmpeg ended with exit status {finished.status}",)})
+    return rows, said
+
+
 class HashedFrame(NamedTuple):
     """One line of a framehash: times in the stream's time base."""
 

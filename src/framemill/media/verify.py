@@ -9,10 +9,8 @@ import av
 from pydantic import BaseModel
 
 from framemill.errors import VerificationFailed
-from framemill.media import ffmpeg
 from framemill.media.boxes import track_starts
-from framemill.media.damage import complaints
-from framemill.media.index import parse_framehash
+from framemill.media.index import decoded
 from framemill.media.isolate import Task
 from framemill.media.rate import Bucket, leaky_bucket
 from framemill.media.stitch import SoundTrack, VideoTrack
@@ -167,14 +165,9 @@ async def decode_back(path: str, proof: Proof) -> Decoded:
     for kind, there in (("v", proof.frames), ("a", proof.audio_packets)):
         if not there:
             continue
-        every = ["-i", path, "-map", f"0:{kind}:0", "-fps_mode", "passthrough"]
-        finished = await ffmpeg.ffmpeg(
-            ["-nostdin", "-v", "level+warning", *every, "-f", "framehash", "-hash", "crc32", "-"]
-        )
-        said = complaints(finished.stderr)
+        rows, said = await decoded(path, f"0:{kind}:0")
         if said.lines:
             raise VerificationFailed(f"The result does not decode without complaint: {said.lines[0]}.")
-        _, rows = parse_framehash(finished.stdout.decode())
         found[kind] = sum(row.duration for row in rows) if kind == "a" else len(rows)
     if found["v"] != proof.frames:
         raise VerificationFailed(f"{found['v']} of the {proof.frames} frames of the result decode.")

@@ -8,7 +8,6 @@ import tempfile
 import time
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import psutil
 
@@ -27,6 +26,7 @@ from framemill.media.capabilities import (
     graphics_devices,
     try_encoders,
 )
+from framemill.media.index import DECODE, FRAMEHASH
 from framemill.media.options import AUDIO_ENCODERS, ENCODERS
 
 _LITTLE_DISK = 5 << 30  # bytes: less than a long film and its chunks take
@@ -172,7 +172,6 @@ def _nearest(folder: Path) -> Path:
 
 
 async def _decodes_exactly() -> bool:
-    exact: tuple[Any, ...] = ("-copyts", "-f", "lavfi", "-i", "testsrc=size=64x64:rate=25:duration=0.2")
-    hashing = ("-fps_mode", "passthrough", "-enc_time_base", "filter", "-f", "framehash", "-hash", "murmur3", "-")
-    finished = await ffmpeg.run([ffmpeg.binary(), "-nostdin", "-v", "error", *exact, *hashing], timeout=20)
+    picture = ("-f", "lavfi", "-i", "testsrc=size=64x64:rate=25:duration=0.2")
+    finished = await ffmpeg.run([ffmpeg.binary(), *DECODE, *picture, *FRAMEHASH], timeout=20)
     return finished.status == 0
