@@ -1,14 +1,43 @@
-"""What the environment says; read, and set for our own children, here and nowhere else."""
+"""What the environment and `framemill.toml` say; read, and set for our own children, here and nowhere else."""
 
 import contextlib
+import difflib
+import logging
 import os
+import tomllib
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated, Any, Literal, NamedTuple
+
+from pydantic import AfterValidator, BeforeValidator, ByteSize, Field, PrivateAttr, SecretStr, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    InitSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from framemill.errors import InvalidSetting, UnknownSetting, WrongUse
+from framemill.secrets import mask_url, masked_settings, secrets_of
+
+log = logging.getLogger(__name__)
+
+PREFIX = "FRAMEMILL_"
+_GIB = 1 << 30
+#: Variables of ours that are no settings: a farm's mark on its children, and what the tests take.
+_OTHER_VARIABLES = frozenset({"FRAMEMILL_FARM", "FRAMEMILL_TEST_MEDIA"})
 
 
 def ffmpeg_override() -> str | None:
     """`FRAMEMILL_FFMPEG`: path of an ffmpeg to use instead of the bundled one."""
     return os.environ.get("FRAMEMILL_FFMPEG") or None
+
+
+def notify_socket() -> str | None:
+    """`NOTIFY_SOCKET`: where systemd wants to hear how a service stands that it has started."""
+    return os.environ.get("NOTIFY_SOCKET") or None
 
 
 def usable_cpus() -> int:
@@ -37,3 +66,297 @@ def cache_dir() -> Path:
     """Where what can be found out again is kept: `$XDG_CACHE_HOME/framemill`, else `~/.cache/framemill`."""
     base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
     return Path(base) / "framemill"
+
+
+@dataclass(frozen=True, slots=True)
+class DataFolder:
+    """Where a farm keeps its things: one folder, one farm. Names only; nothing is made by asking for them."""
+
+    root: Path
+
+    @property
+    def lock(self) -> Path:
+        """Held by the farm's supervisor while it runs."""
+        return self.root / "farm.lock"
+
+    @property
+    def farm_file(self) -> Path:
+        """JSON: the running farm's address and processes."""
+        return self.root / "farm.json"
+
+    @property
+    def admin_key(self) -> Path:
+        """The key that opens every door, where none was set."""
+        return self.root / "admin.key"
+
+    @property
+    def ray_token(self) -> Path:
+        """What the farm's Ray asks of whoever speaks to it."""
+        return self.root / "ray.token"
+
+    @property
+    def settings_file(self) -> Path:
+        """Settings that hold for every process of the farm."""
+        return self.root / "framemill.toml"
+
+    @property
+    def database(self) -> Path:
+        """The store, where no other database was named."""
+        return self.root / "framemill.db"
+
+    @property
+    def database_url(self) -> str:
+        """URL of `database`."""
+        return f"sqlite:///{self.database}"
+
+    @property
+    def blobs(self) -> Path:
+        """Sources, plans and chunks."""
+        return self.root / "blobs"
+
+    @property
+    def work(self) -> Path:
+        """Outputs before they are delivered."""
+        return self.root / "work"
+
+    @property
+    def logs(self) -> Path:
+        """A log a role, `<role>.log`."""
+        return self.root / "logs"
+
+    @property
+    def gcs(self) -> Path:
+        """The state of Ray's cluster."""
+        return self.root / "gcs"
+
+    @property
+    def sign_of_life(self) -> Path:
+        """JSON with the coordinator's `pid`, written anew every two seconds while it is well."""
+        return self.root / "run" / "coordinator.alive"
+
+
+def default_data_dir() -> Path:
+    """`$XDG_DATA_HOME/framemill`, else `~/.local/share/framemill`."""
+    base = os.environ.get("XDG_DATA_HOME") or ""
+    if not os.path.isabs(base):  # the XDG base directory specification: ignore it then
+        base = os.path.join(os.path.expanduser("~"), ".local", "share")
+    return Path(base) / "framemill"
+
+
+def _absolute(path: Path) -> Path:
+    return Path(os.path.abspath(path.expanduser()))
+
+
+def _web_address(url: str) -> str:
+    if not url.startswith(("http://", "https://")) or not url.partition("://")[2].strip("/"):
+        raise ValueError("should be an http:// or https:// URL")
+    return url.rstrip("/")
+
+
+def _database(url: str) -> str:
+    if not url.startswith(("sqlite:", "sqlite+", "postgres:", "postgresql:", "postgresql+")):
+        raise ValueError("should be a URL of SQLite (sqlite:///path) or PostgreSQL (postgresql://user@host/name)")
+    return url
+
+
+_Folder = Annotated[Path, AfterValidator(_absolute)]
+_WebAddress = Annotated[str, AfterValidator(_web_address)]
+_Level = Annotated[
+    Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"],
+    BeforeValidator(lambda level: level.upper() if isinstance(level, str) else level),
+]
+
+
+class Settings(BaseSettings):
+    """What an operator may set. The first to say something wins: an argument, the environment, framemill.toml.
+
+    Made by `load_settings`. Sizes are bytes, and may be written `20GiB` or `500 MB`. The environment's names are these
+    in capitals, behind `FRAMEMILL_`; an empty variable says nothing.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_ignore_empty=True, extra="forbid", frozen=True, defer_build=True
+    )
+    _origins: dict[str, str] = PrivateAttr(default_factory=dict)
+
+    data_dir: _Folder = Field(default_factory=default_data_dir)
+    """Where the farm keeps its things; `framemill.toml` lies in it, so it cannot be set there."""
+    server: _WebAddress | None = None
+    """URL of the farm to speak to; none: the one that runs in `data_dir`."""
+    admin_key: SecretStr | None = Field(default=None, min_length=8)
+    """The key that opens every door; none: one that was made at random, in `admin.key` of `data_dir`."""
+    database_url: Annotated[str, AfterValidator(_database)] = Field(
+        default_factory=lambda data: DataFolder(data.get("data_dir", default_data_dir())).database_url
+    )
+    """The store. May hold a password: show it by `secrets.mask_url` only."""
+    ffmpeg: _Folder | None = None
+    """An ffmpeg to use instead of the bundled one."""
+    host: str = Field(default="127.0.0.1", min_length=1)
+    """Address that the API listens on; 0.0.0.0: every one."""
+    port: int = Field(default=8000, ge=1, le=65535)
+    """Port that the API listens on."""
+    slots: int | None = Field(default=None, ge=1, le=1024)
+    """Encodes side by side on this machine; none: one a processor, as far as the memory goes."""
+    log_level: _Level = "INFO"
+    """What is less grave is not logged."""
+    log_format: Literal["json", "text"] = "json"
+    """`json`: a JSON object a line; `text`: for people."""
+    cache_bytes: ByteSize = Field(default=ByteSize(20 * _GIB), ge=0)
+    """Most bytes of chunks that are kept for later jobs."""
+    cache_days: float = Field(default=14.0, ge=0)
+    """Days after which a chunk that nobody used is thrown away."""
+    min_free_bytes: ByteSize = Field(default=ByteSize(_GIB), ge=0)
+    """Bytes free on the disk below which no job is begun."""
+    jobs_per_account: int | None = Field(default=None, ge=1)
+    """Jobs of one account worked on at once; none: as many as there are."""
+    active_jobs: int = Field(default=64, ge=1)
+    """Most jobs worked on at once."""
+    drain_seconds: float = Field(default=30.0, ge=0)
+    """How long `framemill down` waits for the chunks under way."""
+    speculate: bool = True
+    """Whether idle slots encode the slowest chunks a second time."""
+    gcs_storage: Literal["rocksdb", "memory"] = "rocksdb"
+    """Where Ray keeps the state of its cluster: `rocksdb` outlives the head's process."""
+    public_url: _WebAddress | None = None
+    """How clients reach the API; none: as they asked."""
+
+    @property
+    def folder(self) -> DataFolder:
+        """The farm's files."""
+        return DataFolder(self.data_dir)
+
+    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+        yield from masked_settings(self).items()
+
+    def variables(self) -> dict[str, str]:
+        """The environment in which `load_settings()` gives these settings again: for the farm's own processes.
+
+        A secret that stands in the environment or in the file already is not repeated.
+        """
+        repeated = {name for name, origin in self._origins.items() if origin.startswith("--")} | {"data_dir", "ffmpeg"}
+        found = {}
+        for name in repeated & set(type(self).model_fields):
+            value = getattr(self, name)
+            if value is not None:
+                text = value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+                found[PREFIX + name.upper()] = text
+        return found
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments, the environment, the file: in this order."""
+        given = init_settings.init_kwargs if isinstance(init_settings, InitSettingsSource) else {}
+        root = given.get("data_dir") or _said_by_environment().get("data_dir") or default_data_dir()
+        file = DataFolder(_absolute(Path(root))).settings_file
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, toml_file=file)
+
+
+class Origin(NamedTuple):
+    """A setting, and who said it."""
+
+    name: str
+    value: Any
+    origin: str
+    """`--port`, `environment FRAMEMILL_PORT`, the path of framemill.toml, or `default`."""
+
+
+def load_settings(**explicit: Any) -> Settings:
+    """The settings: arguments (none: not given) before the environment before framemill.toml before defaults.
+
+    Raises `UnknownSetting` for a name in framemill.toml that is none, `InvalidSetting` for a value that does not fit,
+    and `WrongUse` for a file that cannot be read. A variable `FRAMEMILL_…` that is no setting is warned of.
+    """
+    given = {name: value for name, value in explicit.items() if value is not None}
+    said = _said_by_environment()
+    root = _absolute(Path(given.get("data_dir") or said.get("data_dir") or default_data_dir()))
+    file = DataFolder(root).settings_file
+    written = _said_by_file(file)
+    origins = (
+        {name: str(file) for name in written}
+        | {name: f"environment {PREFIX}{name.upper()}" for name in said if name in Settings.model_fields}
+        | {name: "--" + name.replace("_", "-") for name in given}
+    )
+    try:
+        settings = Settings(**given)
+    except ValidationError as error:
+        raise _refusal(error, origins) from None
+    settings._origins.update(origins)
+    _warn_of_unknown(said)
+    return settings
+
+
+def origin_of(settings: Settings) -> list[Origin]:
+    """Each setting, its value (masked nowhere) and where it came from, in the order of the fields."""
+    return [
+        Origin(name, getattr(settings, name), settings._origins.get(name, "default"))
+        for name in type(settings).model_fields
+    ]
+
+
+def secrets_set(settings: Settings) -> set[str]:
+    """The very letters of every secret that was set, also where another source won; to find them in texts."""
+    found = {settings.admin_key.get_secret_value()} if settings.admin_key else set()
+    urls = [settings.database_url, settings.server or "", settings.public_url or ""]
+    for said in (_said_by_environment(), _said_by_file(settings.folder.settings_file)):
+        found.add(str(said.get("admin_key", "")))
+        urls += [str(said.get(name, "")) for name in ("database_url", "server", "public_url")]
+    found |= {secret for url in urls for secret in secrets_of(url)}
+    found.add(os.environ.get("RAY_AUTH_TOKEN", ""))
+    return found - {""}
+
+
+def _said_by_environment() -> dict[str, str]:
+    """What variables `FRAMEMILL_…` say, under the names of settings; an empty one says nothing."""
+    ours = {name.upper(): value for name, value in os.environ.items() if name.upper().startswith(PREFIX) and value}
+    return {name.removeprefix(PREFIX).lower(): value for name, value in ours.items() if name not in _OTHER_VARIABLES}
+
+
+def _said_by_file(file: Path) -> dict[str, Any]:
+    try:
+        written = tomllib.loads(file.read_text("utf-8"))
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise WrongUse(f"{file} cannot be read: {error.strerror}. Change its owner or its mode.") from None
+    except ValueError as error:  # no TOML, or not even text
+        raise WrongUse(f"{file} is no TOML: {error}. Settings stand there as `port = 8000`, one a line.") from None
+    for name in written:
+        if name not in Settings.model_fields:
+            raise UnknownSetting(f"{file}: there is no setting {name!r}; {_near(name)}")
+    if "data_dir" in written:
+        raise InvalidSetting(f"{file}: data_dir cannot be set in a file that lies in it; use FRAMEMILL_DATA_DIR.")
+    return written
+
+
+def _near(name: str) -> str:
+    near = difflib.get_close_matches(name.lower(), Settings.model_fields, n=3, cutoff=0.5)
+    return f"did you mean {' or '.join(near)}?" if near else f"there are: {', '.join(sorted(Settings.model_fields))}."
+
+
+def _warn_of_unknown(said: Mapping[str, str]) -> None:
+    for name in said:
+        if name not in Settings.model_fields:
+            near = difflib.get_close_matches(name, Settings.model_fields, n=1, cutoff=0.5)
+            hint = f"; did you mean {PREFIX}{near[0].upper()}?" if near else "."
+            variable = PREFIX + name.upper()
+            log.warning("%s is no setting, and changes nothing%s", variable, hint, extra={"action": "unknown_variable"})
+
+
+def _refusal(error: ValidationError, origins: Mapping[str, str]) -> WrongUse:
+    first = error.errors(include_url=False)[0]
+    name = str(first["loc"][0]) if first["loc"] else ""
+    if first["type"] == "extra_forbidden":
+        return UnknownSetting(f"There is no setting {name!r}; {_near(name)}")
+    reason = first["msg"].removeprefix("Value error, ")
+    given = first["input"]
+    # What may hold a secret is not repeated.
+    value = "" if name in {"admin_key", "database_url"} or not isinstance(given, str | int | float) else given
+    told = f", not {mask_url(str(value))!r}" if value != "" else ""
+    return InvalidSetting(f"Setting {name} ({origins.get(name, 'default')}): {reason[:1].lower()}{reason[1:]}{told}.")

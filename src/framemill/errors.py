@@ -4,7 +4,11 @@ FramemillError
 ├── WrongUse               the caller asked for something that cannot be (exit 2)
 │   ├── UnknownSetting
 │   ├── UnknownPreset
-│   └── InvalidSetting
+│   ├── InvalidSetting
+│   ├── NotFound           there is nothing of that id
+│   ├── Conflict           what it is about is in a state that does not allow it
+│   ├── KeyRefused         the farm does not take that key
+│   └── ForeignDatabase    the database is not one that this release made or knows
 ├── SourceError            the source cannot be read (exit 1)
 │   ├── SourceMissing
 │   ├── SourceRefused
@@ -17,13 +21,18 @@ FramemillError
 │   ├── FfmpegFailed
 │   ├── EncoderMissing     the ffmpeg in use cannot encode that
 │   ├── ChildFailed        a child that reads media died, hung or raised
+│   │   └── ChildStalled   it stood still, and was ended
 │   ├── ChunkMismatch      a chunk delivered other frames than planned
 │   └── VerificationFailed
 ├── OutputError            the result cannot be put where it was asked for
 │   └── DiskFull
 ├── InvalidTransition      an event that a state has no edge for
 ├── StaleWrite             somebody else wrote the row first
+│   └── EpochOver          another coordinator has taken over
 └── FarmError              the farm's processes failed
+    ├── FarmLocked         another supervisor has the data folder
+    ├── StaleOrder         an order of a coordinator that is the last no more
+    └── WorkerLost         whoever carried out an order is gone
 """
 
 from typing import Any
@@ -31,6 +40,9 @@ from typing import Any
 
 class FramemillError(Exception):
     """Base of all errors of this project; pickles with its attributes, since errors cross processes."""
+
+    param: str | None = None
+    """Which field of a request is meant, where one is: `outputs.0.settings.crf`."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message)
@@ -62,6 +74,22 @@ class UnknownPreset(WrongUse):
 
 class InvalidSetting(WrongUse):
     """The setting exists, but not with that value."""
+
+
+class NotFound(WrongUse):
+    """There is nothing of that id, or nothing that the caller may know of."""
+
+
+class Conflict(WrongUse):
+    """What is asked for does not fit the state of what it is asked of."""
+
+
+class KeyRefused(WrongUse):
+    """The farm does not take that key, or no key was given."""
+
+
+class ForeignDatabase(WrongUse):
+    """A newer release wrote the database, or none did."""
 
 
 class SourceError(FramemillError):
@@ -117,6 +145,10 @@ class ChildFailed(MediaError):
     """A child process that reads media died, ran out of time or memory, or raised."""
 
 
+class ChildStalled(ChildFailed):
+    """A child process stood still, and was ended."""
+
+
 class ChunkMismatch(MediaError):
     """A chunk delivered other frames than planned: the index was wrong, not the chunk."""
 
@@ -149,5 +181,21 @@ class StaleWrite(FramemillError):
     """Somebody else wrote the row first: drop the result and read again."""
 
 
+class EpochOver(StaleWrite):
+    """Another coordinator has taken over: whoever asked for the change ends."""
+
+
 class FarmError(FramemillError):
     """The farm's own processes could not be started or were lost."""
+
+
+class FarmLocked(FarmError):
+    """Another supervisor has the data folder: one folder, one farm."""
+
+
+class StaleOrder(FarmError):
+    """The order comes from a coordinator that is the last no more, or was stopped: nobody waits for what it brings."""
+
+
+class WorkerLost(FarmError):
+    """Whoever carried out an order is gone, or cannot be reached: nobody knows how far it came."""

@@ -13,7 +13,7 @@ import psutil
 import pytest
 from pydantic import BaseModel
 
-from framemill.errors import ChildFailed, SourceMissing, SourceUnreadable
+from framemill.errors import ChildFailed, ChildStalled, SourceMissing, SourceUnreadable
 from framemill.media import process
 from framemill.media.forkserver import ForkServer
 from framemill.media.inspect import INSPECT, InspectRequest, inspected
@@ -173,3 +173,25 @@ def test_a_file_that_the_prober_dies_of_twice_is_unreadable(tmp_path: Path) -> N
 def _is_forked(child: psutil.Process) -> bool:
     parent = child.parent()
     return parent is not None and parent.pid != os.getpid() and parent.cmdline() == child.cmdline()
+
+
+def test_a_child_that_was_stopped_is_ended_and_said_to_have_stood_still() -> None:
+    async def stopped() -> None:
+        running = asyncio.create_task(process.run(ENDLESS))
+        await until(lambda: bool(children("print('up'")))
+        children("print('up'")[0].suspend()
+        with pytest.raises(ChildStalled, match="was stopped"):
+            await running
+
+    asyncio.run(stopped())
+
+
+def test_a_child_that_somebody_has_killed_did_not_fail_by_itself() -> None:
+    async def killed() -> None:
+        running = asyncio.create_task(process.run(ENDLESS))
+        await until(lambda: bool(children("print('up'")))
+        children("print('up'")[0].kill()
+        with pytest.raises(ChildFailed, match="signal 9"):
+            await running
+
+    asyncio.run(killed())

@@ -22,7 +22,7 @@ MAY_READ_THE_ENVIRONMENT = {
     # Ray reads its switches when it is imported, so they are set before anything else runs.
     "__init__.py",
 }
-MAY_START_PROCESSES = {"media/process.py", "media/forkserver.py"}
+MAY_START_PROCESSES = {"media/process.py", "media/forkserver.py", "serve/launch.py"}
 
 
 def modules(folder: Path, *, without: Collection[str] = ()) -> list[Path]:

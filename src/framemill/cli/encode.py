@@ -1,10 +1,10 @@
-"""`framemill encode`: a job on an embedded farm, with a progress bar, and a report at the end."""
+"""What `framemill encode` shows, wherever the job runs: a progress bar, and a result at the end."""
 
 import contextlib
 import json
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from types import FrameType
 from typing import Any
 
@@ -12,10 +12,6 @@ import click
 from rich import filesize
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-
-from framemill.farm.slots import usual_slots
-from framemill.services.local import encode_once
-from framemill.services.requests import encode_request
 
 _STAGES = {
     "fetching": "Fetching the source",
@@ -56,7 +52,7 @@ class Bar:
 
     def update(self, told: dict[str, Any]) -> None:
         """Move the bar to what the farm told."""
-        stage = _STAGES.get(told["state"], told["state"].capitalize())
+        stage = told.get("waiting") or _STAGES.get(told["state"], told["state"].capitalize())
         if told["state"] == "fetching":
             self._progress.update(self._task, description=stage, completed=told["bytes"], total=told["bytes_planned"])
         elif told.get("frames_planned"):
@@ -65,32 +61,8 @@ class Bar:
             self._progress.update(self._task, description=stage, total=None)
 
 
-def encode_command(
-    source: str,
-    destination: str,
-    preset: str | None,
-    assignments: dict[str, str],
-    slots: int | None,
-    *,
-    as_json: bool,
-    verbose: bool,
-    words: Sequence[str] = (),
-) -> int:
-    """Run the job; the exit code."""
-    request = encode_request(source, destination, preset, assignments, words)
-    ended: dict[str, Any] = {}
-
-    def on_end(row: dict[str, Any]) -> None:
-        bar.__exit__()
-        ended.update(row)
-        _show(row, as_json=as_json)
-
-    with terminated_as_interrupted(), Bar(show=not as_json) as bar:
-        encode_once(request, slots or usual_slots(), bar.update, on_end, verbose=verbose)
-    return 0 if ended["state"] == "completed" else 1
-
-
-def _show(row: dict[str, Any], *, as_json: bool) -> None:
+def show_result(row: dict[str, Any], *, as_json: bool) -> None:
+    """Show how a job ended: its `state`, `reason` and `message`, and its `report` where it has one."""
     report: dict[str, Any] = row.get("report") or {}
     if as_json:
         outcome = {"state": row["state"], "reason": row.get("reason"), "message": row.get("message")}

@@ -4,7 +4,8 @@ import sys
 
 import click
 
-from framemill.errors import FramemillError, WrongUse
+from framemill.cli.asking import COMMANDS, farm_options
+from framemill.errors import FarmError, FramemillError, WrongUse
 
 FAILED = 1
 WRONG_USE = 2
@@ -15,6 +16,9 @@ _settings = click.option(
 )
 _preset = click.option("--preset", metavar="NAME", help="See `framemill presets`.")
 _words = click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="[-- FFMPEG OPTIONS]")
+_data_dir = click.option(
+    "--data-dir", metavar="DIR", help="The farm's folder (default: $FRAMEMILL_DATA_DIR, else the user's own)."
+)
 _json = click.option("--json", "as_json", is_flag=True, help="Write JSON to stdout, and nothing else.")
 
 
@@ -38,10 +42,13 @@ def cli() -> None:
 @click.option(
     "--slots",
     type=click.IntRange(1, 1024),
-    help="Encodes side by side (default: one a processor, as far as the memory goes).",
+    help="Encodes side by side, on a farm of its own (default: one a processor, as far as the memory goes).",
 )
+@click.option("--local", is_flag=True, help="On a farm of its own, even where one runs.")
+@click.option("--detach", is_flag=True, help="Only submit it to the running farm, and print the job's id.")
+@farm_options
 @_json
-@click.option("-v", "--verbose", is_flag=True, help="Show what the farm says.")
+@click.option("-v", "--verbose", is_flag=True, help="Show what a farm of its own says.")
 @_words
 def encode(
     source: str,
@@ -49,20 +56,34 @@ def encode(
     preset: str | None,
     assignments: tuple[str, ...],
     slots: int | None,
+    local: bool,
+    detach: bool,
     as_json: bool,
     verbose: bool,
     words: tuple[str, ...],
+    **farm: str | None,
 ) -> None:
-    """Encode SRC, a path or an http(s) URL, into DST.
+    """Encode SRC, a path or an http(s) URL, into DST: on the running farm, else on one of its own.
 
     Behind `--` stand output options as ffmpeg has them: `-- -c:v libx265 -crf 20`.
     """
-    from framemill.cli.encode import encode_command
+    from framemill.cli.finding import find_farm
 
     assigned = parse(assignments)
-    sys.exit(
-        encode_command(source, destination, preset, assigned, slots, as_json=as_json, verbose=verbose, words=words)
-    )
+    alone = local or slots is not None
+    if alone and (detach or farm["server"] is not None):
+        raise WrongUse("--local and --slots are for a farm of its own; --detach and --server for one that runs.")
+    address = None if alone else find_farm(**farm)
+    if address is not None:
+        from framemill.cli.onfarm import encode_on_farm
+
+        where = (address, source, destination, preset, assigned)
+        sys.exit(encode_on_farm(*where, as_json=as_json, detach=detach, words=words))
+    if detach:
+        raise FarmError("No farm runs that could go on with the job. Start one with `framemill up`.")
+    from framemill.cli.alone import encode_alone
+
+    sys.exit(encode_alone(source, destination, preset, assigned, slots, as_json=as_json, verbose=verbose, words=words))
 
 
 @cli.command()
@@ -175,12 +196,84 @@ def doctor(folder: str, as_json: bool, verbose: bool) -> None:
 
 
 @cli.command()
+@click.option("--host", metavar="H", help="Address that the API listens on (default: 127.0.0.1).")
+@click.option("--port", type=click.IntRange(1, 65535), help="Port that the API listens on (default: 8000).")
+@_data_dir
+@click.option(
+    "--slots",
+    type=click.IntRange(1, 1024),
+    help="Encodes side by side (default: one a processor, as far as the memory goes).",
+)
+@click.option("--detach", is_flag=True, help="Come back once the farm runs, and leave it running.")
+def up(host: str | None, port: int | None, data_dir: str | None, slots: int | None, detach: bool) -> None:
+    """Run a farm that stays: a coordinator, workers and an API over HTTP.
+
+    Ctrl-C or SIGTERM ends it, after the chunks under way; asked twice, at once. Jobs go on at the next start.
+    """
+    from framemill.cli.up import up_command
+
+    up_command(data_dir, host, port, slots, detach=detach)
+
+
+@cli.command()
+@_data_dir
+@click.option("--now", is_flag=True, help="Kill what runs: its chunks are encoded again at the next start.")
+def down(data_dir: str | None, now: bool) -> None:
+    """End the farm, after the chunks under way. Its jobs go on at the next `framemill up`."""
+    from framemill.cli.up import down_command
+
+    down_command(data_dir, now=now)
+
+
+@cli.command()
+@_data_dir
+@_json
+def status(data_dir: str | None, as_json: bool) -> None:
+    """Show how the farm stands, and each of its processes. Exit code 1 where none runs."""
+    from framemill.cli.up import status_command
+
+    sys.exit(status_command(data_dir, as_json=as_json))
+
+
+@cli.command("config")
+@_data_dir
+@_json
+def config_(data_dir: str | None, as_json: bool) -> None:
+    """Show every setting, and where it came from."""
+    from framemill.cli.config import config_command
+
+    config_command(data_dir, as_json=as_json)
+
+
+@cli.command("support-bundle")
+@click.option(
+    "-o",
+    "--output",
+    "destination",
+    metavar="FILE",
+    default=".",
+    help="Where it goes (default: a new file in this folder).",
+)
+@_data_dir
+@click.option("--job", "job_id", metavar="ID", help="The job to tell in full (default: those that failed last).")
+def support_bundle(destination: str, data_dir: str | None, job_id: str | None) -> None:
+    """Collect versions, settings, logs, plans and history for whoever shall help: no media, no secret."""
+    from framemill.cli.support import support_command
+
+    support_command(destination, data_dir, job_id)
+
+
+@cli.command()
 @_json
 def version(as_json: bool) -> None:
     """Show the versions of Framemill, ffmpeg, Ray and Python."""
     from framemill.cli.look import version_command
 
     version_command(as_json=as_json)
+
+
+for command in COMMANDS:
+    cli.add_command(command)
 
 
 def parse(assignments: tuple[str, ...]) -> dict[str, str]:

@@ -1,59 +1,56 @@
 """The actors that touch media, each a thin shell: Ray calls in, calls to plain modules out."""
 
-import logging
-from pathlib import Path
+import asyncio
+import functools
 
-from framemill.farm.encoding import encode_extra, encode_group
-from framemill.farm.finishing import finish
-from framemill.farm.orders import Encoded, ExtraOrder, GroupOrder, Planned, PlanOrder, Progress, Stitched, StitchOrder
-from framemill.farm.titles import plan
+from framemill.farm.bench import Bench
+from framemill.farm.canary import encode_canary
+from framemill.farm.orders import Order, Result
+from framemill.farm.performing import perform
+from framemill.farm.place import Place
+from framemill.farm.reporting import keep_reporting
+from framemill.logs import log_file, log_to
 from framemill.media import isolate
-from framemill.storage.local import LocalBlobs
+from framemill.policy.tasks import ENCODE, STITCH, Lane
 
 
-def log_to(level: str) -> None:
-    """Have this actor's process log from that level on."""
-    logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(name)s %(message)s", force=True)
+class _Carrier:
+    """Carries out orders, and reports."""
+
+    def __init__(self, place: Place, name: str, lane: Lane, slots: int) -> None:
+        log_as(place, name)
+        isolate.warm()
+        self._bench = Bench(name, place.machine, lane, slots, functools.partial(perform, blobs=place.blobs))
+        canary = encode_canary if lane == ENCODE and place.patient else None
+        self._reporting = asyncio.get_running_loop().create_task(keep_reporting(self._bench, place, canary))
+
+    async def do(self, task: str, order: Order, epoch: int) -> Result:
+        """Carry out an order, or join it."""
+        return await self._bench.do(task, order, epoch)
+
+    async def stop(self, task: str, epoch: int) -> None:
+        """End an order; its children are dead when this returns."""
+        await self._bench.stop(task, epoch)
 
 
-class Worker:
+class Worker(_Carrier):
     """One machine's encoders: an ffmpeg child for each order under way."""
 
-    def __init__(self, blobs: str, log_level: str) -> None:
-        log_to(log_level)
-        self._blobs = LocalBlobs(Path(blobs))
-        self._frames: dict[tuple[str, int, int], int] = {}
-
-    async def encode(self, order: GroupOrder | ExtraOrder) -> Encoded:
-        """Encode; cancelling kills the child."""
-        if isinstance(order, ExtraOrder):
-            return await encode_extra(order, self._blobs)
-        place = (order.title_key, order.rendition, order.group)
-        try:
-            return await encode_group(order, self._blobs, lambda frames: self._frames.__setitem__(place, frames))
-        finally:
-            self._frames.pop(place, None)
-
-    async def plan(self, order: PlanOrder) -> Planned:
-        """Index and plan."""
-        return await plan(order, self._blobs)
-
-    async def progress(self) -> list[Progress]:
-        """How far the orders under way are."""
-        return [
-            Progress(title_key=title_key, rendition=rendition, group=group, frames=frames)
-            for (title_key, rendition, group), frames in self._frames.items()
-        ]
+    def __init__(self, place: Place, name: str) -> None:
+        super().__init__(place, name, ENCODE, place.slots)
 
 
-class Stitcher:
+class Stitcher(_Carrier):
     """Joins, packages and verifies."""
 
-    def __init__(self, blobs: str, log_level: str) -> None:
-        log_to(log_level)
-        self._blobs = LocalBlobs(Path(blobs))
-        isolate.warm()
+    def __init__(self, place: Place, name: str) -> None:
+        super().__init__(place, name, STITCH, min(place.slots, _MOST_JOINS))
 
-    async def finish(self, order: StitchOrder) -> Stitched:
-        """Write and verify one output."""
-        return await finish(order, self._blobs)
+
+_MOST_JOINS = 4  # each reads and writes as fast as the disk does
+
+
+def log_as(place: Place, role: str) -> None:
+    """Have this actor's process log where the farm's logs are."""
+    file = log_file(place.logs, role) if place.logs is not None else None
+    log_to(place.log_level, place.log_format, file=file)

@@ -1,84 +1,125 @@
-"""The actor that owns the jobs: apart from the others, which need neither the store nor what drives a job."""
+"""The actor that owns the jobs: a shell around `Coordination`."""
 
 import asyncio
 import contextlib
-from pathlib import Path
+import json
+import logging
+import os
+from collections.abc import Sequence
 from typing import Any
 
+import psutil
+
 from framemill.errors import InvalidTransition
-from framemill.farm.actors import log_to
-from framemill.farm.driver import Driver
-from framemill.farm.raycrew import RayCrew
-from framemill.jobs.states import CancelAsked, WorkStopped
-from framemill.storage.local import LocalBlobs
-from framemill.store import chunks as chunk_rows
-from framemill.store import jobs as job_rows
+from framemill.farm.actors import log_as
+from framemill.farm.coordination import TICK_SECONDS, Coordination
+from framemill.farm.place import COORDINATOR, Place
+from framemill.farm.rayhands import RayHands
+from framemill.farm.upkeep import Upkeep
+from framemill.jobs.states import CancelAsked
+from framemill.policy.fleet import Report
 from framemill.store.database import Database
-from framemill.store.epochs import take_epoch
+
+log = logging.getLogger(__name__)
+
+_ALIVE_SECONDS = 2.0
 
 
 class Coordinator:
     """Owns the jobs' lifecycle; its memory holds nothing that the store does not."""
 
-    def __init__(
-        self, *, database: str, blobs: str, work: str, workers: list[Any], slots: int, stitcher: Any, log_level: str
-    ) -> None:
-        log_to(log_level)
-        self._database = Database(database)
-        self._blobs = LocalBlobs(Path(blobs))
-        self._work = Path(work)
-        self._crew = RayCrew(workers, slots, stitcher)
-        self._drivers: dict[str, tuple[Driver, asyncio.Task[Any]]] = {}
-        with self._database.writing() as conn:
-            self._epoch = take_epoch(conn)
+    def __init__(self, place: Place) -> None:
+        log_as(place, COORDINATOR)
+        self._place = place
+        self._database = Database(place.database)
+        self._jobs = Coordination(
+            database=self._database,
+            blobs=place.blobs,
+            work=place.work,
+            hands=RayHands(place),
+            limits=place.limits,
+            patient=place.patient,
+        )
+        self._upkeep = Upkeep(self._jobs, self._database, place)
+        self._ready = asyncio.Event()
+        self._running = asyncio.get_running_loop().create_task(self._run())
+        self._alive = asyncio.get_running_loop().create_task(self._stay_alive())
+
+    async def heard(self, report: Report) -> None:
+        """A worker reports."""
+        await self._ready.wait()
+        self._jobs.heard(report)
+
+    async def wake(self, job_ids: Sequence[str]) -> None:
+        """Those jobs have changed, or the operator's wishes have."""
+        await self._ready.wait()
+        await self._jobs.wake(job_ids)
 
     async def run(self, job_id: str) -> dict[str, Any]:
-        """Drive a job to its end; its row as plain values."""
-        driver = Driver(
-            job_id, database=self._database, blobs=self._blobs, crew=self._crew, epoch=self._epoch, work=self._work
-        )
-        task = asyncio.ensure_future(driver.run())
-        self._drivers[job_id] = driver, task
-        try:
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
-        finally:
-            del self._drivers[job_id]
-        return await self.job(job_id)
+        """Wait for a job's end; its row as plain values."""
+        await self.wake([job_id])
+        job = await self._jobs.ended(job_id)
+        return job.model_dump(mode="json")
 
     async def cancel(self, job_id: str) -> None:
         """Cancel a job; its children are dead when this returns."""
-        if job_id not in self._drivers:
-            return
-        driver, task = self._drivers[job_id]
-        await driver.apply(CancelAsked())
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
-        with contextlib.suppress(InvalidTransition):  # it was in the middle of its last event, and has stopped itself
-            await driver.apply(WorkStopped())
+        await self._ready.wait()
+        with contextlib.suppress(InvalidTransition):
+            await self._jobs.apply(job_id, CancelAsked())
+        await self.wake([job_id])
+        await self._jobs.ended(job_id)
 
-    async def job(self, job_id: str) -> dict[str, Any]:
-        """The job's row as plain values."""
-
-        def read() -> dict[str, Any]:
-            with self._database.reading() as conn:
-                found = job_rows.load_job(conn, job_id)
-            return found[0].model_dump(mode="json") if found else {}
-
-        return await asyncio.to_thread(read)
+    async def status(self) -> dict[str, Any]:
+        """Workers, slots, backlog."""
+        await self._ready.wait()
+        return self._upkeep.status()
 
     async def progress(self, job_id: str) -> dict[str, Any]:
         """State, and frames encoded of frames to encode over all renditions."""
+        await self._ready.wait()
+        return await self._jobs.progress(job_id)
 
-        def read() -> tuple[dict[str, Any], int, int]:
-            with self._database.reading() as conn:
-                found = job_rows.load_job(conn, job_id)
-                assert found is not None  # noqa: S101 - whoever asks has it from us
-                job = found[0]
-                done, planned = chunk_rows.frames_of(conn, job_id, job.attempt)
-            return {"state": job.state.value}, done, planned
+    async def gc(self, dry_run: bool) -> dict[str, Any]:
+        """Throw away what nobody needs, or tell what would be."""
+        await self._ready.wait()
+        return await self._upkeep.collect(dry_run=dry_run)
 
-        told, done, planned = await asyncio.to_thread(read)
-        under_way = sum(report.frames for report in await self._crew.progress() if job_id in report.title_key)
-        return {**told, "frames": min(done + under_way, planned), "frames_planned": planned}
+    async def drain(self, seconds: float) -> dict[str, Any]:
+        """Begin nothing more, and wait so long for what runs."""
+        await self._ready.wait()
+        return await self._upkeep.drain(seconds)
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                await self._jobs.start()
+                break
+            except Exception:
+                if not self._place.patient:
+                    raise
+                log.exception("the store cannot be read; it is tried again")
+                await asyncio.sleep(_ALIVE_SECONDS)
+        self._ready.set()
+        while not self._jobs.stale.is_set():
+            try:
+                await self._jobs.tick()
+                await self._upkeep.tick()
+            except Exception:
+                log.exception("a look at the farm failed; the next one comes")
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._jobs.stale.wait(), TICK_SECONDS)
+        log.warning("this coordinator ends: another one has taken over", extra={"action": "epoch_over"})
+        # The process alone: to Ray both are the same actor, and to end that would end the one that has taken over.
+        os._exit(1)
+
+    async def _stay_alive(self) -> None:
+        """Say so in a file, for whoever watches: pid and start time, so that nobody else is taken for this process."""
+        path = self._place.alive
+        path.parent.mkdir(parents=True, exist_ok=True)
+        told = json.dumps({"pid": os.getpid(), "started": psutil.Process().create_time()})
+        while self._place.patient:
+            part = path.with_suffix(".part")
+            with contextlib.suppress(OSError):
+                part.write_text(told)
+                part.replace(path)
+            await asyncio.sleep(_ALIVE_SECONDS)

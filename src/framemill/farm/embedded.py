@@ -7,6 +7,7 @@ import logging
 import secrets
 import shutil
 import signal
+import socket
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -19,9 +20,9 @@ import ray
 
 from framemill.config import environment
 from framemill.errors import DiskFull, FarmError, OutputError
-from framemill.farm.actors import Stitcher, Worker
-from framemill.farm.coordinator import Coordinator
-from framemill.farm.raycrew import own_error
+from framemill.farm.cluster import assemble, wait_until_ready
+from framemill.farm.place import Place
+from framemill.farm.rayhands import own_error
 from framemill.farm.slots import SLOT_BYTES
 from framemill.storage.local import LocalBlobs
 from framemill.store.database import Database
@@ -46,11 +47,6 @@ class Paths:
         """The farm's blobs."""
         return LocalBlobs(self.root / "blobs")
 
-    @property
-    def work(self) -> Path:
-        """Outputs before they are delivered."""
-        return self.root / "work"
-
 
 @contextlib.contextmanager
 def workspace(beside: Path) -> Iterator[Paths]:
@@ -70,15 +66,13 @@ def workspace(beside: Path) -> Iterator[Paths]:
 class Farm:
     """Handle of a running embedded farm."""
 
-    def __init__(self, coordinator: Any) -> None:
-        self._coordinator = coordinator
+    def __init__(self, actors: list[Any]) -> None:
+        self._actors = actors
+        self._coordinator = actors[0]
 
     def ready(self) -> None:
-        """Wait until the coordinator answers."""
-        try:
-            ray.get(self._coordinator.job.remote(""), timeout=_START_SECONDS)
-        except ray.exceptions.RayError as error:
-            raise FarmError(f"The coordinator does not answer: {error}") from error
+        """Wait until the farm can take a job and run it. Raises `FarmError`."""
+        wait_until_ready(self._coordinator)
 
     def start(self, job_id: str) -> Any:
         """Begin to drive a job; the returned reference is for `wait`."""
@@ -164,26 +158,16 @@ def _end_idlers(verbose: bool) -> None:
 
 
 def _assemble(paths: Paths, slots: int, level: str) -> Farm:
-    blobs = str(paths.blobs.root)
-    # Actors take no CPU of Ray's: slots are counted by the crew, an encode is a child and no Ray task.
-    many = {"num_cpus": 0, "max_concurrency": 1000}
-    memory = slots * SLOT_BYTES
-    worker = ray.remote(Worker).options(**many, memory=memory, max_restarts=-1).remote(blobs, level)
-    stitcher = ray.remote(Stitcher).options(**many, max_restarts=-1).remote(blobs, level)
-    coordinator = (
-        ray.remote(Coordinator)
-        .options(**many)
-        .remote(
-            database=paths.database,
-            blobs=blobs,
-            work=str(paths.work),
-            workers=[worker],
-            slots=slots,
-            stitcher=stitcher,
-            log_level=level,
-        )
+    place = Place(
+        root=paths.root,
+        database=paths.database,
+        slots=slots,
+        namespace=f"embedded-{paths.root.name}",
+        machine=socket.gethostname(),
+        patient=False,
+        log_level=level,
     )
-    return Farm(coordinator)
+    return Farm(assemble(place, detached=False))
 
 
 @functools.cache

@@ -7,8 +7,9 @@ from collections.abc import Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
 
-from framemill.errors import ChunkMismatch, FfmpegFailed, FramemillError
-from framemill.farm.orders import Encoded, EncodedChunk, ExtraOrder, GroupOrder
+from framemill.errors import ChunkMismatch, FfmpegFailed, FramemillError, SourceMissing
+from framemill.farm.intact import chunk_blob, facts_blob, note_extra
+from framemill.farm.orders import Encoded, EncodedChunk, ExtraOrder, GroupOrder, TrialOrder, Tried
 from framemill.farm.titles import load_title
 from framemill.jobs.reasons import Reason, reason_of
 from framemill.jobs.usage import Usage
@@ -19,22 +20,12 @@ from framemill.media.encode import SEAM_FRAMES, expected_times, group_command, w
 from framemill.media.index import parse_framehash
 from framemill.media.plan import Chunk, Group
 from framemill.media.process import metered
-from framemill.media.title import Film
+from framemill.media.title import Film, Title
 from framemill.storage.local import LocalBlobs
 
 
-def chunk_blob(key: str) -> str:
-    """Where an encoded chunk is kept."""
-    return f"chunks/{key}.mp4"
-
-
-def facts_blob(key: str) -> str:
-    """Where the facts of an encoded chunk are kept."""
-    return f"chunks/{key}.json"
-
-
-async def encode_group(order: GroupOrder, blobs: LocalBlobs, on_frames: Callable[[int], None]) -> Encoded:
-    """Encode the chunks of a group. Failures come back as values: they are results, too."""
+async def encode_group(order: GroupOrder, blobs: LocalBlobs, on_share: Callable[[float], None]) -> Encoded:
+    """Encode the chunks of a group; `on_share` hears how much of it is done. Failures are results, too."""
     title = load_title(blobs, order.title_key)
     film = title.pictured
     group = film.plan.groups[order.group]
@@ -43,9 +34,12 @@ async def encode_group(order: GroupOrder, blobs: LocalBlobs, on_frames: Callable
     drafts = [blobs.draft(chunk_blob(key)) for key in keys]
     witness = blobs.draft(f"witnesses/{keys[0]}")
     argv = group_command(title, order.rendition, group, drafts, witness)
+    planned = chunks[-1].end - chunks[0].first
     with metered() as meter:
         try:
-            ran = await ffmpeg.ffmpeg(argv, on_progress=lambda block: on_frames(int(block.get("frame", 0))))
+            await asyncio.to_thread(_still_the_same, title)
+            # ffmpeg counts the frames of its first output alone
+            ran = await ffmpeg.ffmpeg(argv, on_progress=lambda block: on_share(_frame(block) * len(chunks) / planned))
             facts = await asyncio.to_thread(_checked, film, chunks, drafts)
             _trusted(film, ran.stderr)
             seen = _witnessed(film, group, witness)
@@ -65,6 +59,23 @@ async def encode_group(order: GroupOrder, blobs: LocalBlobs, on_frames: Callable
         finally:
             for draft in (*drafts, witness):
                 draft.unlink(missing_ok=True)
+
+
+def _still_the_same(title: Title) -> None:
+    """Raise `SourceMissing` where the source is not the file any more that was read."""
+    source, size = title.source, title.source.inspection.facts.get("format", {}).get("size")
+    try:
+        found = os.stat(source.path).st_size
+    except OSError as error:
+        raise SourceMissing(
+            f"{source.name} is not there any more: {error.strerror}. Bring it back, and retry."
+        ) from None
+    if size is not None and found != int(size):
+        raise SourceMissing(f"{source.name} has changed since it was read: {found} bytes, not {size}. Retry the job.")
+
+
+def _frame(block: dict[str, str]) -> int:
+    return int(block.get("frame", 0))
 
 
 def _at_seams(chunk: Chunk, seen: dict[int, str]) -> dict[int, str]:
@@ -142,12 +153,42 @@ async def encode_extra(order: ExtraOrder, blobs: LocalBlobs) -> Encoded:
         argv = sound.remux_command(title.source, title.settings, draft)
     with metered() as meter:
         try:
+            await asyncio.to_thread(_still_the_same, title)
             ran = await ffmpeg.ffmpeg(argv)
             if not draft.exists() or not draft.stat().st_size:
                 return Encoded(reason=Reason.FFMPEG_FAILED, message=f"ffmpeg wrote no {order.kind}.")
+            said = complaints(ran.stderr)
+            await asyncio.to_thread(note_extra, blobs, draft, order.key, said)
             blobs.keep(draft, order.key)
-            return Encoded(usage=meter.usage, complaints=complaints(ran.stderr))
+            return Encoded(usage=meter.usage, complaints=said)
         except FramemillError as error:
             return _failure(error, argv, meter.usage)
         finally:
             draft.unlink(missing_ok=True)
+
+
+async def try_frames(order: TrialOrder, blobs: LocalBlobs) -> Tried:
+    """Encode those frames as their chunk would, and throw the result away."""
+    title = load_title(blobs, order.title_key)
+    film = title.pictured
+    place = next(chunk for chunk in film.plan.chunks if chunk.first <= order.first < chunk.end)
+    part = place.model_copy(update={"first": order.first, "end": order.end, "idrs": ()})
+    group = film.plan.groups[next(g.number for g in film.plan.groups if place in film.plan.group_chunks(g))]
+    plan = film.plan.model_copy(update={"chunks": (part,), "groups": (group.model_copy(update=_ONLY),)})
+    small = title.model_copy(update={"film": film.model_copy(update={"plan": plan})})
+    draft, witness = blobs.draft("trials/trial.mp4"), blobs.draft("trials/witness")
+    argv = group_command(small, order.rendition, plan.groups[0], [draft], witness)
+    with metered() as meter:
+        try:
+            await ffmpeg.ffmpeg(argv)
+            await asyncio.to_thread(check_chunk, draft, expected_times(film.index, part), film.index.time_base)
+            return Tried(usage=meter.usage)
+        except FramemillError as error:
+            failed = _failure(error, argv, meter.usage)
+            return Tried(usage=meter.usage, reason=failed.reason, message=failed.message, command=failed.command)
+        finally:
+            for path in (draft, witness):
+                path.unlink(missing_ok=True)
+
+
+_ONLY = {"number": 0, "first_chunk": 0, "end_chunk": 1}

@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from framemill.errors import ChunkMismatch, FramemillError, VerificationFailed
-from framemill.farm.encoding import chunk_blob, facts_blob, torn_seam
+from framemill.farm.encoding import torn_seam
+from framemill.farm.intact import chunk_blob, facts_blob, intact_chunk, intact_extra
 from framemill.farm.orders import Stitched, StitchOrder, WrittenFile
-from framemill.farm.titles import load_title
-from framemill.jobs.reasons import reason_of
+from framemill.farm.titles import extras_of, load_title
+from framemill.jobs.reasons import Reason, reason_of
 from framemill.jobs.usage import Usage
 from framemill.media.chunkfile import ChunkFacts
 from framemill.media.encode import output_times
@@ -34,15 +35,32 @@ _BLOCK = 1 << 20
 
 async def finish(order: StitchOrder, blobs: LocalBlobs) -> Stitched:
     """Write and verify one output. Failures come back as values."""
-    finisher = _Finisher(load_title(blobs, order.title_key), blobs, Path(order.folder), full=order.verify == "full")
+    title = load_title(blobs, order.title_key)
+    damaged = await asyncio.to_thread(_damaged, title, order.title_key, blobs)
+    if damaged:
+        return Stitched(reason=Reason.CHUNK_MISMATCH, message="Bytes on the disk have changed.", damaged=damaged)
+    finisher = _Finisher(title, blobs, Path(order.folder), full=order.verify == "full")
     try:
         proof = await finisher.write(order.name)
         with finisher.stage("checksum"):
             files = await asyncio.to_thread(_checksums, finisher.folder)
     except (FramemillError, OSError) as error:
         message = error.message if isinstance(error, FramemillError) else str(error)
-        return Stitched(reason=reason_of(error), message=message, usage=finisher.used)
-    return Stitched(files=tuple(files), proof=proof, usage=finisher.used)
+        return Stitched(reason=reason_of(error), message=message, stages=finisher.used)
+    return Stitched(files=tuple(files), proof=proof, stages=finisher.used)
+
+
+def _damaged(title: Title, title_key: str, blobs: LocalBlobs) -> tuple[str, ...]:
+    """Blobs of the plan that are not what was written. An extra that is not there was left out."""
+    film = title.film
+    keys = [
+        title.chunk_key(rendition, chunk)
+        for rendition in range(len(film.pictures) if film is not None else 0)
+        for chunk in (film.plan.chunks if film is not None else ())
+    ]
+    chunks = [chunk_blob(key) for key in keys if intact_chunk(blobs, key) is None]
+    extras = [order.key for order in extras_of(title, title_key)]
+    return (*chunks, *(key for key in extras if blobs.has(key) and not intact_extra(blobs, key)))
 
 
 Tracks: TypeAlias = tuple[list[VideoTrack], SoundTrack | None, dict[str, Any]]

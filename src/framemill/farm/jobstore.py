@@ -7,53 +7,83 @@ from typing import TypeVar
 
 from sqlalchemy import Connection
 
-from framemill.errors import FarmError
+from framemill.errors import EpochOver, FarmError, StaleWrite
 from framemill.jobs import lifecycle
-from framemill.jobs.model import Input, Job, Output, Warned
+from framemill.jobs.model import Input, Job, Output, Waiting, Warned
 from framemill.jobs.reasons import Reason
 from framemill.jobs.states import JobEvent
+from framemill.jobs.usage import Usage
 from framemill.store import jobs as job_rows
 from framemill.store.database import Database
+from framemill.store.writer import Writer
 
 Result = TypeVar("Result")
+
+_MOST_RACES = 5  # with others who write the same job
 
 
 class JobStore:
     """SQL runs in threads, never on the event loop."""
 
-    def __init__(self, job_id: str, database: Database, epoch: int) -> None:
+    def __init__(self, job_id: str, database: Database, writer: Writer, epoch: int) -> None:
         self.job_id = job_id
+        self.epoch = epoch
         self._database = database
-        self._epoch = epoch
+        self._writer = writer
 
     async def load(self) -> tuple[Job, list[Input], list[Output]]:
         """The job with its inputs and outputs. Raises `FarmError` when there is none."""
         return await self.read(self._loaded)
 
     async def apply(self, event: JobEvent) -> Job:
-        """Move the job by an event, and write it with its notice. Raises `InvalidTransition` and `StaleWrite`."""
+        """Move the job by an event, and write it with its notice. Raises `InvalidTransition` and `EpochOver`."""
 
         def apply(conn: Connection) -> Job:
             now = datetime.now(UTC)
             job, _, _ = self._loaded(conn)
             moved, (notice, *_) = lifecycle.handle(job, event, now)
             if isinstance(notice, lifecycle.Notify):
-                job_rows.save_job(conn, moved, job.version, notice.kind, notice.data, now=now, epoch=self._epoch)
+                job_rows.save_job(conn, moved, job.version, notice.kind, notice.data, now=now, epoch=self.epoch)
             return moved
 
-        return await self.write(apply)
+        return await self._raced(apply)
 
-    async def warn(self, message: str) -> None:
-        """Add a warning to the job."""
+    async def warn(self, message: str, reason: Reason = Reason.FFMPEG_FAILED, output: Output | None = None) -> None:
+        """Add a warning to the job: of itself, or of an output that it goes on without."""
+        about = ("job", self.job_id) if output is None else ("output", output.id)
 
         def warn(conn: Connection) -> None:
             job, _, _ = self._loaded(conn)
-            warned = Warned(about="job", about_id=job.id, reason=Reason.FFMPEG_FAILED, message=message)
+            warned = Warned.model_validate(
+                {"about": about[0], "about_id": about[1], "reason": reason, "message": message}
+            )
+            if output is not None:
+                job_rows.save_output(conn, output.model_copy(update={"reason": reason, "message": message}))
+            if warned in job.warnings:  # said by a coordinator before this one
+                return
             amended = lifecycle.amend(job, warnings=(*job.warnings, warned))
             told = {"message": message}
-            job_rows.save_job(conn, amended, job.version, "warned", told, now=datetime.now(UTC), epoch=self._epoch)
+            job_rows.save_job(conn, amended, job.version, "warned", told, now=datetime.now(UTC), epoch=self.epoch)
 
-        await self.write(warn)
+        await self._raced(warn)
+
+    async def wait_for(self, waiting: Waiting | None) -> None:
+        """Note why the job does not move. Nobody is told: it moves again by itself, or `why` is asked."""
+
+        def note(conn: Connection) -> None:
+            job, _, _ = self._loaded(conn)
+            if job.waiting != waiting:
+                job_rows.note_waiting(conn, job.id, waiting, self.epoch)
+
+        await self.write(note)
+
+    async def save_input(self, changed: Input) -> None:
+        """Write an input of the job."""
+        await self.write(lambda conn: job_rows.save_input(conn, changed))
+
+    async def account(self, stage: str, usage: Usage) -> None:
+        """Count what a stage has used."""
+        await self.write(lambda conn: job_rows.add_usage(conn, self.job_id, stage, usage, self.epoch))
 
     async def read(self, query: Callable[[Connection], Result]) -> Result:
         """The query's result, from a read transaction of its own."""
@@ -65,18 +95,20 @@ class JobStore:
         return await asyncio.to_thread(run)
 
     async def write(self, change: Callable[[Connection], Result]) -> Result:
-        """The change's result, from a write transaction of its own. One that was begun ends, also when cancelled."""
+        """The change's result, once it is there to stay. One that was begun ends, also when cancelled."""
+        return await self._writer.write(change)
 
-        def run() -> Result:
-            with self._database.writing() as conn:
-                return change(conn)
-
-        writing = asyncio.ensure_future(asyncio.to_thread(run))
-        try:
-            return await asyncio.shield(writing)
-        except asyncio.CancelledError:
-            await asyncio.wait([writing])
-            raise
+    async def _raced(self, change: Callable[[Connection], Result]) -> Result:
+        """A change of the job's row, made again when somebody else has changed it in between (PostgreSQL)."""
+        for left in reversed(range(_MOST_RACES)):
+            try:
+                return await self.write(change)
+            except EpochOver:
+                raise
+            except StaleWrite:
+                if not left:
+                    raise
+        raise AssertionError("unreachable")
 
     def _loaded(self, conn: Connection) -> tuple[Job, list[Input], list[Output]]:
         found = job_rows.load_job(conn, self.job_id)

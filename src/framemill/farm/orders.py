@@ -1,6 +1,9 @@
-"""What travels between the coordinator and the crew: small frozen values; bytes stay in the blobs."""
+"""What travels between the coordinator and the workers: small frozen values; bytes stay in the blobs.
 
-from typing import Literal
+A result says in `reason` why there is none; whoever carries out an order raises nothing that it has foreseen.
+"""
+
+from typing import Any, Literal, TypeAlias
 
 from pydantic import Field
 
@@ -9,6 +12,41 @@ from framemill.jobs.settings import OutputSettings, RunSettings, Value
 from framemill.jobs.usage import Usage
 from framemill.media.chunkfile import ChunkFacts
 from framemill.media.damage import Complaints
+
+
+class Result(Value):
+    """What came of an order."""
+
+    usage: Usage = Usage()
+    reason: Reason | None = None
+    """Why nothing came of it."""
+    message: str = ""
+    command: str = ""
+    """Reproduces the failure."""
+
+
+class IngestOrder(Value):
+    """Bring a source here, and read it."""
+
+    uri: str
+    """With its secrets: never logged."""
+    name: str
+    """What its owner calls it; masked."""
+    folder: str
+    """Where a remote one is kept, on this machine."""
+
+
+class SourceRead(Result):
+    """A source that is here, and what was found in it."""
+
+    source_key: str = ""
+    """Blob of the source as it was read (`media.title.Source`)."""
+    path: str = ""
+    size: int = 0
+    """Bytes."""
+    sha256: str = ""
+    facts: dict[str, Any] = Field(default_factory=dict)
+    """In the shape of ffprobe's JSON."""
 
 
 class PlanOrder(Value):
@@ -35,13 +73,12 @@ class ChunkPlace(Value):
     end: int
 
 
-class Planned(Value):
-    """A plan was written."""
+class Planned(Result):
+    """A plan that was written."""
 
-    chunks: tuple[ChunkPlace, ...]
+    chunks: tuple[ChunkPlace, ...] = ()
     warning: str = ""
     """What the owner should know of the source."""
-    usage: Usage = Usage()
 
 
 class GroupOrder(Value):
@@ -50,8 +87,6 @@ class GroupOrder(Value):
     title_key: str
     rendition: int
     group: int
-    token: str = ""
-    """The lease's fencing token."""
 
 
 class ExtraOrder(Value):
@@ -73,17 +108,25 @@ class EncodedChunk(Value):
     facts: ChunkFacts
 
 
-class Encoded(Value):
-    """What came of an order. `reason` says why nothing did."""
+class Encoded(Result):
+    """Chunks, or an extra, that were encoded."""
 
     chunks: tuple[EncodedChunk, ...] = ()
     complaints: Complaints = Complaints()
     """Of an extra's decoder; of a chunk's they are settled already."""
-    usage: Usage = Usage()
-    reason: Reason | None = None
-    message: str = ""
-    command: str = ""
-    """Reproduces the failure."""
+
+
+class TrialOrder(Value):
+    """Encode some frames of a rendition and throw the result away, to see whether they can be encoded."""
+
+    title_key: str
+    rendition: int
+    first: int
+    end: int
+
+
+class Tried(Result):
+    """What came of a trial: `reason` says why it failed."""
 
 
 class StitchOrder(Value):
@@ -107,21 +150,15 @@ class WrittenFile(Value):
     md5: str
 
 
-class Stitched(Value):
-    """A verified output, or why there is none."""
+class Stitched(Result):
+    """A verified output."""
 
     files: tuple[WrittenFile, ...] = ()
     proof: dict[str, object] = Field(default_factory=dict)
-    usage: dict[str, Usage] = Field(default_factory=dict)
-    """By stage: join, package, verify, checksum."""
-    reason: Reason | None = None
-    message: str = ""
+    stages: dict[str, Usage] = Field(default_factory=dict)
+    """What each used: join, package, verify, checksum."""
+    damaged: tuple[str, ...] = ()
+    """Keys of blobs whose bytes are not what was written."""
 
 
-class Progress(Value):
-    """How far a worker's order is: frames of the group that left the encoder's door."""
-
-    title_key: str
-    rendition: int
-    group: int
-    frames: int
+Order: TypeAlias = IngestOrder | PlanOrder | GroupOrder | ExtraOrder | TrialOrder | StitchOrder

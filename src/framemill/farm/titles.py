@@ -40,7 +40,7 @@ async def plan(order: PlanOrder, blobs: LocalBlobs) -> Planned:
         index = await index_source(source, decode=order.decode, linear=order.linear) if wanted else None
         title = plan_title(source, index, order.settings, order.run, await ffmpeg.build_id())
         blobs.write(order.title_key, title.model_dump_json().encode())
-        return Planned(chunks=tuple(_places(title)), warning=_warning(title), usage=meter.usage)
+        return Planned(chunks=tuple(places_of(title)), warning=_warning(title), usage=meter.usage)
 
 
 def _warning(title: Title) -> str:
@@ -63,7 +63,8 @@ def _load(path: object) -> Title:
         return Title.model_validate_json(file.read())
 
 
-def _places(title: Title) -> list[ChunkPlace]:
+def places_of(title: Title) -> list[ChunkPlace]:
+    """Every chunk of a plan, of all renditions."""
     if title.film is None:
         return []
     return [
@@ -81,9 +82,8 @@ def _places(title: Title) -> list[ChunkPlace]:
     ]
 
 
-def extras_of(blobs: LocalBlobs, title_key: str) -> list[ExtraOrder]:
+def extras_of(title: Title, title_key: str) -> list[ExtraOrder]:
     """What is encoded whole beside that plan's pictures: sound and texts; or all, when packets are copied."""
-    title = load_title(blobs, title_key)
     if title.settings.video_codec == "copy":
         return [ExtraOrder(title_key=title_key, kind="remux", key=f"remuxes/{title.remux_key}")]
     found = []

@@ -173,6 +173,8 @@ class Output(Value):
     expires_at: Utc | None = None
     download_limit: int | None = Field(default=None, ge=1)
     download_count: int = Field(default=0, ge=0)
+    charged: int | None = Field(default=None, ge=0)
+    """What this attempt was charged for it, in thousandths of a credit; none: it was not charged yet."""
     password_hashes: tuple[str, ...] = ()
     """Any of these opens it; empty: open to who has the link."""
     withdrawn_at: Utc | None = None
@@ -181,6 +183,16 @@ class Output(Value):
     """Why there is none, where the job went on without it."""
     message: str | None = None
     metadata: dict[str, Any] = Field(default_factory=dict)
+
+
+class Failure(Value):
+    """A failure of a chunk, as one machine saw it; equal digests are the same failure."""
+
+    machine: str
+    reason: Reason
+    digest: str
+    """Hash of what was said, without what differs from run to run."""
+    at: Utc
 
 
 class ChunkRow(Value):
@@ -209,6 +221,8 @@ class ChunkRow(Value):
     leased_at: Utc | None = None
     tries: int = Field(default=0, ge=0)
     """Leases that ended without a result."""
+    failures: tuple[Failure, ...] = ()
+    """How the chunk failed so far, oldest first; a lease that was lost with its worker is none."""
     frames_done: int = Field(default=0, ge=0)
     blob: str | None = None
     size: int | None = Field(default=None, ge=0)
@@ -248,6 +262,23 @@ class Delivery(Value):
     content_type: str | None = None
     reason: Reason | None = None
     message: str | None = None
+
+
+class Machine(Value):
+    """A computer that carries workers, as the coordinator last saw it."""
+
+    id: str
+    name: str
+    state: Literal["ready", "quarantined", "lost"] = "ready"
+    """`quarantined`: up, but given no work, since its canary came out wrong; `lost`: no longer heard of."""
+    reason: Reason | None = None
+    message: str | None = None
+    canary: str | None = None
+    """SHA-256 of the canary as this machine encoded it."""
+    build: str = ""
+    """The ffmpeg build it encodes with."""
+    architecture: str = ""
+    seen_at: Utc
 
 
 class Event(Value):

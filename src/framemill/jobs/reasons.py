@@ -21,6 +21,8 @@ class Reason(StrEnum):
     NO_ENCODER = "no_encoder"  # no machine of this farm can encode that
     FFMPEG_FAILED = "ffmpeg_failed"  # ffmpeg ended with an error, on two machines
     CHILD_FAILED = "child_failed"  # a child that reads media died or ran out of time
+    STALLED = "stalled"  # the encode did not get on for too long, and was ended
+    QUARANTINED = "quarantined"  # some of its frames fail alike wherever they are encoded
     CHUNK_MISMATCH = "chunk_mismatch"  # even the decoded index does not tell which frames come out
     VERIFICATION_FAILED = "verification_failed"  # the result is not what the plan promised
     OUT_OF_MEMORY = "out_of_memory"  # a bigger machine may do it
@@ -46,6 +48,7 @@ _RETRYABLE = frozenset(
         Reason.SOURCE_UNREACHABLE,
         Reason.NO_ENCODER,
         Reason.CHILD_FAILED,
+        Reason.STALLED,
         Reason.OUT_OF_MEMORY,
         Reason.DISK_FULL,
         Reason.TARGET_UNREACHABLE,
@@ -67,6 +70,7 @@ _REASON_OF: dict[type[BaseException], Reason] = {
     errors.SourceError: Reason.UNREADABLE_SOURCE,
     errors.EncoderMissing: Reason.NO_ENCODER,
     errors.FfmpegFailed: Reason.FFMPEG_FAILED,
+    errors.ChildStalled: Reason.STALLED,
     errors.ChildFailed: Reason.CHILD_FAILED,
     errors.ChunkMismatch: Reason.CHUNK_MISMATCH,
     errors.VerificationFailed: Reason.VERIFICATION_FAILED,

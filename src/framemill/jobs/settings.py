@@ -182,6 +182,8 @@ class RunSettings(Value):
     """A source that decodes only in part is refused; `keep` encodes what is there and reports what is missing."""
     verify: Literal["packets", "full"] = "packets"
     """How the result is read back: its packets and boxes, or `full`: every frame and sample decoded as well."""
+    reuse: Literal["on", "off"] = "on"
+    """`off` encodes every chunk anew, even where another job has left the same one."""
 
     @model_validator(mode="after")
     def _one_rule(self) -> Self:
@@ -202,7 +204,9 @@ def apply_assignments(
         if key not in fields:
             near = difflib.get_close_matches(key, fields, n=3, cutoff=0.5)
             hint = f"did you mean {' or '.join(near)}?" if near else f"there are: {', '.join(sorted(fields))}."
-            raise UnknownSetting(f"There is no setting {key!r}; {hint}")
+            unknown = UnknownSetting(f"There is no setting {key!r}; {hint}")
+            unknown.param = key
+            raise unknown
     return _updated(output, assignments), _updated(run, assignments)
 
 
@@ -214,7 +218,9 @@ def _updated(settings: T, assignments: Mapping[str, Any]) -> T:
         first = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"])
         reason = first["msg"].removeprefix("Value error, ")
-        raise InvalidSetting(f"Setting {where}: {reason}." if where else f"Settings: {reason}.") from None
+        invalid = InvalidSetting(f"Setting {where}: {reason}." if where else f"Settings: {reason}.")
+        invalid.param = where or None
+        raise invalid from None
 
 
 def _parse(text: Any) -> Any:

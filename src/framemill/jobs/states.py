@@ -205,6 +205,9 @@ JOB_TRANSITIONS: Table[JobState, JobEvent] = {
     },
     JobState.PACKAGING: {
         Packaged: JobState.DELIVERING,
+        # What was verified is gone from the disk, and on the way to it again a chunk proved wrong.
+        IndexRefuted: JobState.PLANNING,
+        ChunksReturned: JobState.ENCODING,
         Failed: JobState.FAILED,
         CancelAsked: JobState.CANCELLING,
     },

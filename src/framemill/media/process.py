@@ -24,7 +24,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequen
 from dataclasses import dataclass
 from typing import IO, Any, TypeVar
 
+import psutil
+
+from framemill.errors import ChildFailed, ChildStalled
 from framemill.jobs.usage import Usage
+from framemill.media.watchdog import LOOK_SECONDS, Watchdog, look_at
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +36,7 @@ _STDERR_BYTES = 1 << 18  # of the end; a damaged source makes a decoder write wi
 _LINE_BYTES = 1 << 24  # one line of a child's answer; a JSON index of a long title is one line
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
+_KILLS = {signal.SIGKILL, signal.SIGTERM, signal.SIGHUP, signal.SIGINT}  # from outside; a crash has other ones
 _RSS_UNIT = 1 if sys.platform == "darwin" else 1024  # bytes of `ru_maxrss` (getrusage(2))
 
 Progress = Callable[[dict[str, str]], None]
@@ -103,6 +108,8 @@ async def run(
 ) -> Finished:
     """Run one process to its end; never raises for its exit status.
 
+    Raises `ChildFailed` when somebody has killed it, and its kind `ChildStalled` when it stood still.
+
     `on_progress` gets each block of ffmpeg's `-progress pipe:1`, which then is not kept as stdout. Cancelling kills
     the child at once and waits for it. Raises `TimeoutError` after `timeout` seconds (the child is dead by then).
     """
@@ -112,12 +119,20 @@ async def run(
     with our_out, our_err:
         with out, err, _as_file(stdin) as given:
             process = start(argv, given, out, err)
-        async with _reaped_on_the_way_out(process) as ended, asyncio.timeout(timeout):
-            stdout, stderr, (status, used) = await asyncio.gather(
-                _read(our_out, functools.partial(_all_of, on_progress=on_progress)), _read(our_err, _end_of), ended
-            )
+        told = _Told(on_progress)
+        async with _reaped_on_the_way_out(process) as ended, _watched(process, told) as verdict:
+            async with asyncio.timeout(timeout):
+                stdout, stderr, (status, used) = await asyncio.gather(
+                    _read(our_out, functools.partial(_all_of, on_progress=on_progress and told)),
+                    _read(our_err, _end_of),
+                    ended,
+                )
     usage = used.model_copy(update={"seconds": time.monotonic() - started})
     account(usage)
+    if verdict:
+        raise ChildStalled(f"{os.path.basename(argv[0])} {verdict[0]}; it was ended.")
+    if -status in _KILLS:
+        raise ChildFailed(f"{os.path.basename(argv[0])} was ended by signal {-status}, and not by itself.")
     log.debug("ended with %s after %.2f s", status, usage.seconds)
     return Finished(status, stdout, stderr, usage)
 
@@ -162,6 +177,51 @@ def _as_file(data: bytes | None) -> Iterator[IO[bytes] | int]:
         file.write(data)
         file.seek(0)
         yield file
+
+
+class _Told:
+    """Hears of progress, and remembers the last word."""
+
+    def __init__(self, on_progress: Progress | None) -> None:
+        self._on_progress = on_progress
+        self.last = ""
+
+    def __call__(self, block: dict[str, str]) -> None:
+        self.last = f"{block.get('frame')} {block.get('out_time_us')} {block.get('total_size')}"
+        if self._on_progress is not None:
+            self._on_progress(block)
+
+
+@contextlib.asynccontextmanager
+async def _watched(process: subprocess.Popen[bytes], told: _Told) -> AsyncIterator[list[str]]:
+    """While the block runs a child that stands still is killed; the list then holds the reason."""
+    verdict: list[str] = []
+
+    async def watch() -> None:
+        try:
+            child = psutil.Process(process.pid)
+        except psutil.Error:  # it has ended already
+            return
+        loop = asyncio.get_running_loop()
+        look = look_at(child, loop.time(), told.last)
+        watchdog = None if look is None else Watchdog(look)
+        while look is not None and watchdog is not None:
+            await asyncio.sleep(LOOK_SECONDS)
+            look = look_at(child, loop.time(), told.last)
+            if look is not None and (why := watchdog.sees(look)):
+                if process.returncode is not None:  # it has ended meanwhile, and its number may be somebody else's
+                    return
+                verdict.append(why)
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(process.pid, signal.SIGKILL)
+                return
+
+    watching = asyncio.ensure_future(watch())
+    try:
+        yield verdict
+    finally:
+        watching.cancel()
+        await asyncio.wait([watching])
 
 
 @contextlib.asynccontextmanager

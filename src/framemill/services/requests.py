@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from framemill.errors import InvalidSetting, SourceMissing, SourceRefused, SourceUnreadable, WrongUse
 from framemill.jobs.presets import DEFAULT_PRESET, preset_named
@@ -37,15 +38,40 @@ def encode_request(
     preset: str | None = None,
     assignments: Mapping[str, str] | None = None,
     words: Sequence[str] = (),
+    *,
+    elsewhere: bool = False,
 ) -> EncodeRequest:
     """Check a request and complete it with the destination's container and its usual preset.
 
     `words` are output options as ffmpeg has them (see `jobs/words/reading.py`). They win over the preset; a field that
-    both they and an assignment name is refused.
+    both they and an assignment name is refused. `elsewhere`: the paths are another machine's, so nothing is looked at
+    here, and they have to be absolute.
 
     Raises `WrongUse` and its kinds for what cannot be, `SourceMissing` where there is no such file.
     """
-    container = container_of(destination)
+    name, output, run = settings_for(destination, container_of(destination), preset, assignments, words)
+    if elsewhere:
+        for path in (source, destination):
+            if not is_remote(path) and not os.path.isabs(path):
+                raise WrongUse(f"{path} is a path on the farm's machine: write it from the root.")
+        return EncodeRequest(source=source, destination=destination, preset=name, output=output, run=run)
+    found = source if is_remote(source) else existing(source)
+    target = os.path.abspath(destination)
+    refuse_overwriting(found, target)
+    return EncodeRequest(source=found, destination=target, preset=name, output=output, run=run)
+
+
+def settings_for(
+    destination: str,
+    container: Container,
+    preset: str | None = None,
+    assignments: Mapping[str, Any] | None = None,
+    words: Sequence[str] = (),
+) -> tuple[str, OutputSettings, RunSettings]:
+    """The preset's name, and both settings, for an output of that container; `destination` is what messages call it.
+
+    Raises `WrongUse` and its kinds for what cannot be.
+    """
     said = read_words(words)
     name = preset or _usual_preset(container, said)
     base = preset_named(name).output
@@ -56,12 +82,16 @@ def encode_request(
         raise InvalidSetting(f"container: {destination} says {container}; change the destination instead.")
     if output.encodes_video and output.pix_fmt not in {None, "source"}:
         pix_fmt(output, "yuv420p")  # raises where the encoder does not take it, whatever the source is
-    found = source if is_remote(source) else existing(source)
-    target = os.path.abspath(destination)
+    return name, output, run
+
+
+def refuse_overwriting(source: str, target: str) -> None:
+    """Raise `WrongUse` where an output at `target` would replace the source, a local one, under whatever name."""
+    if is_remote(source) or not os.path.exists(source):
+        return
     for written in (target, *(os.path.join(target, name) for name in PACKAGE_FILES)):
-        if not is_remote(source) and os.path.exists(written) and os.path.samefile(found, written):
+        if os.path.exists(written) and os.path.samefile(source, written):
             raise WrongUse(f"{source} would be overwritten by its own encode; name another destination.")
-    return EncodeRequest(source=found, destination=target, preset=name, output=output, run=run)
 
 
 def _usual_preset(container: Container, said: Sequence[Said]) -> str:
@@ -93,13 +123,17 @@ def existing(source: str) -> str:
 
 def container_of(destination: str) -> Container:
     """A file by its suffix, else a folder: a package. Raises `WrongUse` for a suffix that is none of ours."""
-    path = Path(destination)
-    suffix = path.suffix.lower()
-    if destination.endswith("/") or path.is_dir() or not suffix:
+    return "package" if destination.endswith("/") or Path(destination).is_dir() else container_named(destination)
+
+
+def container_named(name: str) -> Container:
+    """The same by the name alone, whatever is there."""
+    suffix = Path(name).suffix.lower()
+    if not suffix:
         return "package"
     if suffix not in FILE_SUFFIXES:
         known = ", ".join(FILE_SUFFIXES)
-        raise WrongUse(f"{destination}: a file ends in {known}; a name without a suffix is a folder for a package.")
+        raise WrongUse(f"{name}: a file ends in {known}; a name without a suffix is a folder for a package.")
     return FILE_SUFFIXES[suffix]
 
 

@@ -2,18 +2,59 @@
 
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
-from framemill.farm.titles import Ingested
-from framemill.jobs.model import Input, Job, Output, new_id
+from pydantic import AwareDatetime, Field
+
+from framemill.jobs.model import Callback, Input, Job, Keep, Limits, Output, new_id
+from framemill.jobs.settings import RunSettings, Value
 from framemill.jobs.states import InputState
+from framemill.services.parts import InputRequest, OutputRequest, inputs_of, outputs_of
 from framemill.services.requests import EncodeRequest
 from framemill.store import jobs as job_rows
 from framemill.store.database import Database
 
+if TYPE_CHECKING:  # a front door reads no media, so it does not load what does
+    from framemill.farm.titles import Ingested
 
-def submit_read_source(database: Database, request: EncodeRequest, read: Ingested, now: datetime) -> str:
+#: Who owns the jobs of those that have no account of their own.
+LOCAL_ACCOUNT = "local"
+
+
+class JobRequest(Value):
+    """A job as a client asks for it."""
+
+    inputs: tuple[InputRequest, ...]
+    outputs: tuple[OutputRequest, ...]
+    run: RunSettings = RunSettings()
+    priority: int = 0
+    deadline: AwareDatetime | None = None
+    limits: Limits = Limits()
+    callbacks: tuple[Callback, ...] = ()
+    metadata: dict[str, Any] = Field(default_factory=dict)
+    fairness_key: str = ""
+    start: Literal["auto", "held"] = "auto"
+    on_input_error: Keep = "fail"
+    on_output_error: Keep = "fail"
+
+
+def new_job(
+    request: JobRequest, *, account: str | None, door: str, now: datetime
+) -> tuple[Job, list[Input], list[Output]]:
+    """The job with its parts; its inputs wait to be fetched, and nothing of them was read.
+
+    Raises `WrongUse` and its kinds, and `SourceError`'s where a local source cannot be read; the error's `param` names
+    the field.
+    """
+    asked: dict[str, Any] = {name: value for name, value in request if name not in {"inputs", "outputs"}}
+    job = Job(account=account or LOCAL_ACCOUNT, door=door, created_at=now, **asked)
+    inputs = inputs_of(job.id, request.inputs)
+    return job, inputs, outputs_of(job.id, request.outputs, inputs)
+
+
+def submit_read_source(database: Database, request: EncodeRequest, read: "Ingested", now: datetime) -> str:
     """Write a job whose source was read already; its id."""
-    job = Job(account="local", door="cli", run=request.run, created_at=now, usage={"read": read.usage})
+    job = Job(account=LOCAL_ACCOUNT, door="cli", run=request.run, created_at=now, usage={"read": read.usage})
     source, inspection = read.source, read.source.inspection
     found = Input(
         job_id=job.id,

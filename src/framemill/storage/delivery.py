@@ -5,7 +5,7 @@ import os
 import shutil
 from pathlib import Path
 
-from framemill.errors import OutputError
+from framemill.errors import DiskFull, OutputError
 
 
 def deliver(folder: Path, target: str, package: bool) -> None:
@@ -28,6 +28,8 @@ def deliver(folder: Path, target: str, package: bool) -> None:
                 place.parent.mkdir(parents=True, exist_ok=True)
                 _move(file, place)
     except OSError as error:
+        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            raise DiskFull(f"The disk is full: there is no room at {target}. Free some.") from None
         raise OutputError(f"The output could not be put at {target}: {error.strerror or error}.") from None
 
 

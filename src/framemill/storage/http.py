@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -25,6 +26,12 @@ _BLOCK = 1 << 20
 def is_remote(uri: str) -> bool:
     """Whether a source must be fetched."""
     return uri.startswith(("http://", "https://"))
+
+
+def is_loopback(url: str) -> bool:
+    """Whether who answers at this URL is on this machine."""
+    host = urlsplit(url).hostname or ""
+    return host in {"localhost", "::1"} or host.startswith("127.")
 
 
 async def fetch(url: str, path: Path, on_bytes: Callable[[int, int | None], None] | None = None) -> None:

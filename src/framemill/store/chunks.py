@@ -7,19 +7,30 @@ next one accepts what the worker brings. A copy of a slow chunk runs under the t
 
 from collections.abc import Collection, Iterable
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Update, case, delete, func, insert, select, update
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    Connection,
+    FromClause,
+    bindparam,
+    case,
+    cast,
+    delete,
+    func,
+    insert,
+    select,
+    update,
+)
 
-from framemill.jobs.model import ChunkRow
+from framemill.jobs.model import ChunkRow, Failure
 from framemill.jobs.reasons import Reason
 from framemill.jobs.states import ChunkState
 from framemill.store.epochs import in_epoch, require_epoch
-from framemill.store.rows import from_row, to_row
+from framemill.store.rows import PER_QUERY, from_row, to_row
 from framemill.store.schema import chunks
 
-# SQLite takes 32,766 values in one statement.
-_PER_QUERY = 1000
 _PLAN = {"job_id", "attempt", "output_id", "rendition", "number", "group_number", "key", "first_frame", "end_frame"}
 _NO_LEASE: dict[str, Any] = {"lease_token": None, "worker": None, "leased_at": None, "epoch": None}
 _NO_RESULT: dict[str, Any] = {
@@ -57,12 +68,73 @@ def load_chunks(conn: Connection, job_id: str, attempt: int) -> list[ChunkRow]:
     return [from_row(ChunkRow, row) for row in conn.execute(ordered).mappings()]
 
 
+class UnfinishedChunk(NamedTuple):
+    """What encoding needs to know of a chunk; a coordinator holds a hundred thousand of them."""
+
+    output_id: str
+    rendition: int
+    number: int
+    group_number: int
+    key: str
+    first_frame: int
+    end_frame: int
+    state: ChunkState
+    lease_token: str | None
+    worker: str | None
+    tries: int
+
+
+def unfinished_chunks(conn: Connection, job_id: str, attempt: int) -> list[UnfinishedChunk]:
+    """The chunks of an attempt that are not committed, in the order of its outputs, renditions and frames."""
+    columns = [chunks.c[name] for name in UnfinishedChunk._fields]
+    mine = select(*columns).where(
+        chunks.c.job_id == job_id, chunks.c.attempt == attempt, chunks.c.state != ChunkState.COMMITTED
+    )
+    ordered = conn.execute(mine.order_by(chunks.c.output_id, chunks.c.rendition, chunks.c.number))
+    # Thousands of rows say the same few words: hold each of them once.
+    held: dict[str, str] = {}
+
+    def once(word: str) -> str:
+        return held.setdefault(word, word)
+
+    return [
+        UnfinishedChunk(*row)._replace(
+            output_id=once(row.output_id),
+            state=ChunkState(row.state),
+            lease_token=row.lease_token and once(row.lease_token),
+            worker=row.worker and once(row.worker),
+        )
+        for row in ordered
+    ]
+
+
+def failures_of(conn: Connection, job_id: str, attempt: int) -> dict[str, tuple[Failure, ...]]:
+    """How the chunks of an attempt that are not committed have failed so far, by key; none: it is left out."""
+    mine = select(chunks.c.key, chunks.c.failures).where(
+        chunks.c.job_id == job_id,
+        chunks.c.attempt == attempt,
+        chunks.c.state != ChunkState.COMMITTED,
+        chunks.c.tries > 0,
+    )
+    return {
+        row.key: tuple(Failure.model_validate(failure) for failure in row.failures)
+        for row in conn.execute(mine)
+        if row.failures
+    }
+
+
+def committed_keys(conn: Connection, job_id: str, attempt: int) -> list[str]:
+    """Keys of the chunks of an attempt that are committed."""
+    mine = (chunks.c.job_id == job_id, chunks.c.attempt == attempt, chunks.c.state == ChunkState.COMMITTED)
+    return list(conn.execute(select(chunks.c.key).where(*mine)).scalars())
+
+
 def committed_chunks(conn: Connection, keys: Collection[str]) -> dict[str, ChunkRow]:
     """What any job has committed under those keys; whoever plans with it looks first whether the blob is there."""
     wanted = list(keys)
     found: dict[str, ChunkRow] = {}
-    for start in range(0, len(wanted), _PER_QUERY):
-        some = chunks.c.key.in_(wanted[start : start + _PER_QUERY])
+    for start in range(0, len(wanted), PER_QUERY):
+        some = chunks.c.key.in_(wanted[start : start + PER_QUERY])
         query = select(chunks).where(some, chunks.c.state == ChunkState.COMMITTED)
         found |= {row["key"]: from_row(ChunkRow, row) for row in conn.execute(query).mappings()}
     return found
@@ -90,19 +162,15 @@ def lease_chunks(
     now: datetime,
 ) -> bool:
     """Give all those chunks to a worker under one token; False, and nothing given, unless all are waiting."""
-    mine = (chunks.c.job_id == job_id, chunks.c.attempt == attempt, chunks.c.key.in_(keys))
-    found = conn.execute(select(chunks.c.key, chunks.c.state).where(*mine).with_for_update()).all()
-    if {key for key, _ in found} != set(keys) or any(state != ChunkState.WAITING for _, state in found):
-        return False
-    lease = {"lease_token": token, "worker": worker, "leased_at": now, "epoch": epoch, "frames_done": 0}
-    leased = update(chunks).where(*mine, chunks.c.state == ChunkState.WAITING, in_epoch(epoch))
-    return conn.execute(leased.values(state=ChunkState.LEASED, **lease)).rowcount > 0
+    mine = {"of_job": job_id, "of_attempt": attempt, "of_keys": list(keys), "how_many": len(set(keys))}
+    lease = {"new_token": token, "new_worker": worker, "now": now, "in_epoch": epoch}
+    return conn.execute(_LEASE, {**mine, **lease}).rowcount > 0
 
 
 def report_progress(conn: Connection, key: str, token: str, epoch: int, frames_done: int) -> bool:
     """Note how far a chunk is, never backwards; False when nobody waits for it any more: the worker may drop it."""
-    further = case((chunks.c.frames_done < frames_done, frames_done), else_=chunks.c.frames_done)
-    return conn.execute(_leased(token, epoch, [key]).values(frames_done=further)).rowcount > 0
+    held = {"of_token": token, "in_epoch": epoch, "of_key": key}
+    return conn.execute(_REPORT, {**held, "new_frames": frames_done}).rowcount > 0
 
 
 def commit_chunk(
@@ -123,31 +191,26 @@ def commit_chunk(
     That is so under a foreign token, in an old epoch, and when the chunk was committed before. The blob may well be
     in use then: blobs go by key, so this is no reason to delete it.
     """
-    result = {"blob": blob, "size": size, "sha256": sha256, "seconds": seconds, "cpu_seconds": cpu_seconds}
-    committed = _leased(token, epoch, [key]).values(
-        state=ChunkState.COMMITTED,
-        committed_at=now,
-        frames_done=chunks.c.end_frame - chunks.c.first_frame,
-        **result,
-        **_NO_LEASE,
-    )
-    return conn.execute(committed).rowcount > 0
+    held = {"of_token": token, "in_epoch": epoch, "of_key": key}
+    result = {"new_blob": blob, "new_size": size, "new_sha256": sha256}
+    cost = {"new_seconds": seconds, "new_cpu_seconds": cpu_seconds}
+    return conn.execute(_COMMIT, {**held, **result, **cost, "now": now}).rowcount > 0
 
 
 def release_chunks(conn: Connection, token: str, epoch: int, keys: Collection[str] | None = None) -> int:
     """Let the chunks of a lease (none: all) wait again, with one try more; how many there were."""
-    released = _leased(token, epoch, keys).values(
-        state=ChunkState.WAITING, tries=chunks.c.tries + 1, frames_done=0, **_NO_LEASE
-    )
-    return conn.execute(released).rowcount
+    held = {"of_token": token, "in_epoch": epoch}
+    if keys is None:
+        return conn.execute(_RELEASE, held).rowcount
+    return conn.execute(_RELEASE_SOME, {**held, "of_keys": list(keys)}).rowcount
 
 
 def quarantine_chunk(conn: Connection, key: str, token: str, epoch: int, *, reason: Reason, message: str) -> bool:
     """Put a chunk aside that fails wherever it runs; the message says how to see it fail."""
-    aside = _leased(token, epoch, [key]).values(
-        state=ChunkState.QUARANTINED, tries=chunks.c.tries + 1, reason=reason, message=message, **_NO_LEASE
-    )
-    return conn.execute(aside).rowcount > 0
+    aside = update(chunks).where(*_held(token, epoch), chunks.c.key == key)
+    why = {"reason": reason, "message": message}
+    values = {"state": ChunkState.QUARANTINED, "tries": chunks.c.tries + 1, **why, **_NO_LEASE}
+    return conn.execute(aside.values(values)).rowcount > 0
 
 
 def return_chunks(conn: Connection, job_id: str, attempt: int, keys: Collection[str], epoch: int) -> int:
@@ -162,7 +225,82 @@ def return_chunks(conn: Connection, job_id: str, attempt: int, keys: Collection[
     return conn.execute(returned.values(state=ChunkState.WAITING, **_NO_RESULT)).rowcount
 
 
-def _leased(token: str, epoch: int, keys: Collection[str] | None) -> Update:
-    """An UPDATE of the chunks under that token, in that epoch."""
-    held = update(chunks).where(chunks.c.lease_token == token, chunks.c.state == ChunkState.LEASED, in_epoch(epoch))
-    return held if keys is None else held.where(chunks.c.key.in_(keys))
+def note_failure(
+    conn: Connection, token: str, epoch: int, failure: Failure, keys: Collection[str] | None = None
+) -> int:
+    """Add a failure to the chunks of a lease (none: all), before it is released; how many there were."""
+    noted = update(chunks).where(*_held(token, epoch))
+    if keys is not None:
+        noted = noted.where(chunks.c.key.in_(keys))
+    return conn.execute(noted.values(failures=_with(conn, failure))).rowcount
+
+
+def _with(conn: Connection, failure: Failure) -> ColumnElement[Any]:
+    """The failures of a chunk and one more, as each database adds to a list."""
+    if conn.dialect.name == "postgresql":
+        return chunks.c.failures.op("||")(cast([failure.model_dump(mode="json")], chunks.c.failures.type))
+    return func.json_insert(chunks.c.failures, "$[#]", func.json(failure.model_dump_json()))
+
+
+def _held(token: str | BindParameter[str], epoch: int | BindParameter[int]) -> tuple[ColumnElement[bool], ...]:
+    """Conditions of an UPDATE: the chunk is leased under that token, and the epoch is the farm's."""
+    return chunks.c.lease_token == token, chunks.c.state == ChunkState.LEASED, in_epoch(epoch)
+
+
+def _mine(table: FromClause) -> tuple[ColumnElement[bool], ...]:
+    """Conditions of a query: chunks of one attempt, by their keys."""
+    return (
+        table.c.job_id == bindparam("of_job"),
+        table.c.attempt == bindparam("of_attempt"),
+        table.c.key.in_(bindparam("of_keys", expanding=True)),
+    )
+
+
+# What is asked for every chunk, built once: building a statement takes longer than executing it.
+_LEASED = _held(bindparam("of_token"), bindparam("in_epoch"))
+_THIS = chunks.c.key == bindparam("of_key")
+_ALIKE = chunks.alias()
+_WAITS = func.count(case((_ALIKE.c.state == ChunkState.WAITING, 1)))
+_ALL_WAIT = (
+    select(case((func.count() == _WAITS, func.count(_ALIKE.c.key.distinct())), else_=-1))
+    .where(*_mine(_ALIKE))
+    .scalar_subquery()
+) == bindparam("how_many")
+_LEASE = (
+    update(chunks)
+    .where(*_mine(chunks), _ALL_WAIT, in_epoch(bindparam("in_epoch")))
+    .values(
+        state=ChunkState.LEASED,
+        lease_token=bindparam("new_token"),
+        worker=bindparam("new_worker"),
+        leased_at=bindparam("now"),
+        epoch=bindparam("in_epoch"),
+        frames_done=0,
+    )
+)
+_REPORT = (
+    update(chunks)
+    .where(*_LEASED, _THIS)
+    .values(
+        frames_done=case(
+            (chunks.c.frames_done < bindparam("new_frames"), bindparam("new_frames")), else_=chunks.c.frames_done
+        )
+    )
+)
+_COMMIT = (
+    update(chunks)
+    .where(*_LEASED, _THIS)
+    .values(
+        state=ChunkState.COMMITTED,
+        committed_at=bindparam("now"),
+        frames_done=chunks.c.end_frame - chunks.c.first_frame,
+        **{name: bindparam(f"new_{name}") for name in ("blob", "size", "sha256", "seconds", "cpu_seconds")},
+        **_NO_LEASE,
+    )
+)
+_RELEASE = (
+    update(chunks)
+    .where(*_LEASED)
+    .values(state=ChunkState.WAITING, tries=chunks.c.tries + 1, frames_done=0, **_NO_LEASE)
+)
+_RELEASE_SOME = _RELEASE.where(chunks.c.key.in_(bindparam("of_keys", expanding=True)))

@@ -6,75 +6,134 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any
-from urllib.parse import quote
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, insert, make_url, select
-from sqlalchemy.exc import OperationalError
+from sqlalchemy import URL, Connection, insert, select, text
+from sqlalchemy.exc import DBAPIError
 
-from framemill.errors import DiskFull, WrongUse
-from framemill.store.schema import farm, metadata
+from framemill.errors import DiskFull, FarmError
+from framemill.store import versions
+from framemill.store.engines import BUSY_SECONDS, parse_url, postgresql_engine, sqlite_engine
+from framemill.store.schema import farm
+from framemill.store.trouble import is_disk_full
 
-BUSY_SECONDS = 30
+# Any number will do that nobody else takes in this database: "framemil", as eight letters.
+_WRITE_LOCK = int.from_bytes(b"framemil")
 
 
 class Database:
     """Two engines on one database. Safe to share between threads; not to be carried into another process.
 
-    SQLite stands in WAL mode, so readers and the writer do not wait for each other. A write transaction takes the
-    write lock at its start: one that begins by reading and asks for the lock later is refused at once when somebody
-    else has written in between, whatever the busy timeout says. Keep it short and wait for nothing inside.
+    A write transaction takes the farm's write lock at its start, on both databases, so writers take turns from their
+    first word to their last: none of them fails for what another one did, and events are numbered in the order in which
+    they can be seen. Keep it short and wait for nothing inside. Readers and the writer do not wait for each other.
     """
 
     def __init__(self, url: str | URL) -> None:
-        self.url = make_url(url)
-        if self._is_sqlite and self.url.database in {None, "", ":memory:"}:
-            raise WrongUse(f"{self.url} is a database in memory, which two engines cannot share; name a file.")
-        if self._is_sqlite:
-            self._write = _sqlite_engine(self.url, begin="BEGIN IMMEDIATE", writes=True)
-            self._read = _sqlite_engine(self.url, begin="BEGIN", writes=False)
+        """Nothing is opened yet. Raises `WrongUse` for an address that cannot be used."""
+        self.url = parse_url(url)
+        if self.is_sqlite:
+            # SQLite refuses a transaction that began by reading and asks for the lock later, if somebody else has
+            # written in between, whatever the busy timeout says.
+            self._write = sqlite_engine(self.url, begin="BEGIN IMMEDIATE", writes=True)
+            self._read = sqlite_engine(self.url, begin="BEGIN", writes=False)
         else:
-            self._write = create_engine(self.url, pool_pre_ping=True)
-            self._read = self._write.execution_options(postgresql_readonly=True)
+            self._write = postgresql_engine(self.url)
+            self._read = self._write.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+
+    @property
+    def is_sqlite(self) -> bool:
+        """Whether it is a file on this machine, which processes on others cannot open."""
+        return self.url.get_backend_name() == "sqlite"
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
         """A write transaction: committed at the end of the block, taken back when it raises.
 
-        Raises `DiskFull`. With SQLite a thread that opens a second one inside the first waits for itself, and fails in
-        the end.
+        Raises `DiskFull`. A thread that opens a second one inside the first waits for itself, and fails in the end.
         """
         try:
             with self._write.begin() as conn:
+                if not self.is_sqlite:
+                    conn.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _WRITE_LOCK})
                 yield conn
-        except OperationalError as error:
-            if "disk is full" not in str(error.orig):  # SQLITE_FULL
+        except DBAPIError as error:
+            if not is_disk_full(error):
                 raise
-            raise DiskFull(f"The disk is full: nothing can be written to {self.url.database}.") from None
+            raise DiskFull(f"The disk is full: nothing can be written to {self.name}.") from None
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """A read transaction on one state of the database (SQLite) or of each query (PostgreSQL); it cannot write."""
+        """A read transaction on one state of the database; it cannot write."""
         with self._read.connect() as conn, conn.begin():
             yield conn
 
     def create(self) -> None:
-        """Make the file, its folder and the tables where they are missing; harmless when several do it at once."""
-        if self._is_sqlite:
+        """Make the file, its folder and the tables where they are missing, and bring older tables up to date.
+
+        Harmless when several do it at once. Raises `ForeignDatabase`, and has changed nothing, where the database is a
+        newer release's or nobody's; `DiskFull`, and `FarmError` where it cannot be opened.
+        """
+        try:
+            self._create()
+        except (DBAPIError, sqlite3.Error, OSError) as error:
+            said = str(getattr(error, "orig", error)).strip().partition("\n")[0]
+            hint = "look at its folder" if self.is_sqlite else "see whether its server is up"
+            raise FarmError(
+                f"The database {self.name} cannot be opened: {said}; {hint}, or name another one"
+                " (FRAMEMILL_DATABASE_URL)."
+            ) from error
+
+    def _create(self) -> None:
+        if self.is_sqlite:
             _create_file(Path(self.url.database or ""))
-        with self.writing() as conn:
-            metadata.create_all(conn)
+        with self.reading() as conn:
+            if versions.version_of(conn, self.name) == versions.HEAD:
+                return
+        with self.migrating() as conn:
+            found = versions.version_of(conn, self.name)  # somebody else may have been quicker
+            if found is None and self.is_sqlite:
+                versions.make(conn)
+            elif found != versions.HEAD:
+                versions.upgrade(conn, self.name, found)
             if conn.execute(select(farm.c.epoch)).first() is None:
-                conn.execute(insert(farm).values(id=1, epoch=0))
+                conn.execute(insert(farm).values(id=1, epoch=0, paused=False, condition={}))
+
+    @contextmanager
+    def migrating(self) -> Iterator[Connection]:
+        """A write transaction in which tables may be rebuilt; it is committed if every row has still its parent."""
+        if not self.is_sqlite:
+            with self.writing() as conn:
+                yield conn
+            return
+        engine = sqlite_engine(self.url, begin="BEGIN IMMEDIATE", writes=True, rebuilds=True)
+        with engine.begin() as conn:
+            yield conn
+            if broken := conn.execute(text("PRAGMA foreign_key_check")).first():
+                raise AssertionError(f"a migration left a row of {broken[0]} that belongs to nothing in {broken[2]}")
+
+    def was_committed(self, transaction: str) -> bool | None:
+        """What became of a transaction whose commit was never answered; none: it is still on its way (PostgreSQL)."""
+        with self.reading() as conn:
+            asked = text("SELECT pg_xact_status(CAST(:transaction AS xid8))")
+            status = conn.execute(asked, {"transaction": transaction}).scalar_one()
+        return None if status == "in progress" else status == "committed"
+
+    def transaction_of(self, conn: Connection) -> str | None:
+        """What to ask `was_committed` for; none with SQLite, whose commits are always answered."""
+        if self.is_sqlite:
+            return None
+        transaction: str = conn.execute(text("SELECT CAST(pg_current_xact_id() AS text)")).scalar_one()
+        return transaction
+
+    @property
+    def name(self) -> str:
+        """What to call it in a message: the file, or the address without its password."""
+        return self.url.database or "" if self.is_sqlite else str(self.url)
 
     def close(self) -> None:
         """Close every connection that is not in use."""
         self._write.dispose()
         self._read.dispose()
-
-    @property
-    def _is_sqlite(self) -> bool:
-        return self.url.get_backend_name() == "sqlite"
 
 
 def _create_file(path: Path) -> None:
@@ -87,30 +146,3 @@ def _create_file(path: Path) -> None:
             connection.execute("PRAGMA journal_mode = WAL")
     finally:
         os.close(folder)
-
-
-def _sqlite_engine(url: URL, begin: str, writes: bool) -> Engine:
-    # One writing connection a process: its threads take turns in order, where SQLite's own waiting is a lottery.
-    pool: dict[str, Any] = {"pool_size": 1, "max_overflow": 0, "pool_timeout": 2 * BUSY_SECONDS} if writes else {}
-    # mode=rw: a file that is not there is an error, and not an empty database.
-    file = url.set(
-        database=f"file:{quote(str(Path(url.database or '').absolute()))}", query={"mode": "rw", "uri": "true"}
-    )
-    engine = create_engine(file, **pool)
-
-    @event.listens_for(engine, "connect")
-    def _prepare(connection: Any, _record: Any) -> None:
-        # The driver opens no transactions of its own: `begin` below does.
-        connection.isolation_level = None
-        cursor = connection.cursor()
-        cursor.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000}")
-        cursor.execute("PRAGMA foreign_keys = ON")
-        # What was committed is there after a power cut.
-        cursor.execute("PRAGMA synchronous = FULL" if writes else "PRAGMA query_only = ON")
-        cursor.close()
-
-    @event.listens_for(engine, "begin")
-    def _begin(conn: Connection) -> None:
-        conn.exec_driver_sql(begin)
-
-    return engine

@@ -1,8 +1,8 @@
 """Which coordinator is the last one: two can be alive at once, and the older must change nothing."""
 
-from sqlalchemy import ColumnElement, Connection, select, update
+from sqlalchemy import BindParameter, ColumnElement, Connection, select, update
 
-from framemill.errors import StaleWrite
+from framemill.errors import EpochOver
 from framemill.store.schema import farm
 
 
@@ -19,12 +19,15 @@ def current_epoch(conn: Connection) -> int:
 
 
 def require_epoch(conn: Connection, epoch: int) -> None:
-    """Hold the epoch for the rest of the transaction; raises `StaleWrite` when another one was taken."""
-    current = conn.execute(select(farm.c.epoch).with_for_update(read=True)).scalar_one()
+    """Hold the epoch for the rest of the transaction; raises `EpochOver` when another one was taken."""
+    current = conn.execute(_HOLD).scalar_one()
     if current != epoch:
-        raise StaleWrite(f"Epoch {epoch} is over: a coordinator with epoch {current} has taken over; this one ends.")
+        raise EpochOver(f"Epoch {epoch} is over: a coordinator with epoch {current} has taken over; this one ends.")
 
 
-def in_epoch(epoch: int) -> ColumnElement[bool]:
+def in_epoch(epoch: int | BindParameter[int]) -> ColumnElement[bool]:
     """Condition of an UPDATE: the epoch is the farm's, and stays so till the end of the transaction."""
-    return select(farm.c.epoch).with_for_update(read=True).scalar_subquery() == epoch
+    return _HOLD.scalar_subquery() == epoch
+
+
+_HOLD = select(farm.c.epoch).with_for_update(read=True)

@@ -2,12 +2,13 @@
 
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
+from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import Connection, Table, insert, or_, select, update
+from sqlalchemy import Connection, Table, case, insert, literal, or_, select, text, update
 
 from framemill.errors import StaleWrite
-from framemill.jobs.model import Event, Input, Job, Output
+from framemill.jobs.model import Event, Input, Job, Output, Waiting
 from framemill.jobs.states import JobState
 from framemill.jobs.usage import Usage
 from framemill.store.epochs import require_epoch
@@ -50,8 +51,14 @@ def save_job(
     if epoch is not None:
         require_epoch(conn, epoch)
     guarded = update(jobs).where(jobs.c.id == job.id, jobs.c.version == expected_version, jobs.c.version < job.version)
-    if conn.execute(guarded.values(to_row(job, jobs))).rowcount != 1:
+    written = to_row(job, jobs)
+    # `add_usage` counts without a new version: what was counted since the job was read stays counted.
+    fresh = literal(written["usage"], jobs.c.usage.type)
+    usage = case((jobs.c.attempt == job.attempt, jobs.c.usage), else_=fresh)
+    if conn.execute(guarded.values({**written, "usage": usage})).rowcount != 1:
         raise StaleWrite(f"Job {job.id} is not at version {expected_version} any more: read it again.")
+    if job.state is JobState.QUEUED and job.attempt > 1:  # a new attempt has spent nothing yet
+        conn.execute(update(outputs).where(outputs.c.job_id == job.id).values(charged=None))
     return add_event(conn, job.id, event_kind, data, now)
 
 
@@ -60,11 +67,62 @@ def add_usage(conn: Connection, job_id: str, stage: str, usage: Usage, epoch: in
 
     Raises `StaleWrite` when the epoch is over.
     """
+    counted = _COUNT[conn.dialect.name]
+    used = {"of_job": job_id, "stage": stage, "in_epoch": epoch, **usage.model_dump()}
+    if conn.execute(counted, used).rowcount != 1:
+        require_epoch(conn, epoch)
+
+
+# Asked for every chunk, hence one statement, built once. Numbers of a stage that was not counted yet are missing.
+_COUNT = {
+    "sqlite": text(
+        "UPDATE jobs SET usage = json_set(usage, '$.' || :stage, json_object("
+        "'seconds', coalesce(json_extract(usage, '$.' || :stage || '.seconds'), 0.0) + :seconds,"
+        " 'cpu_seconds', coalesce(json_extract(usage, '$.' || :stage || '.cpu_seconds'), 0.0) + :cpu_seconds,"
+        " 'peak_bytes', max(coalesce(json_extract(usage, '$.' || :stage || '.peak_bytes'), 0), :peak_bytes)))"
+        " WHERE id = :of_job AND (SELECT epoch FROM farm) = :in_epoch"
+    ),
+    "postgresql": text(
+        "UPDATE jobs SET usage = usage || jsonb_build_object(CAST(:stage AS text), jsonb_build_object("
+        "'seconds', coalesce(CAST(usage -> CAST(:stage AS text) ->> 'seconds' AS float8), 0) + :seconds,"
+        " 'cpu_seconds', coalesce(CAST(usage -> CAST(:stage AS text) ->> 'cpu_seconds' AS float8), 0) + :cpu_seconds,"
+        " 'peak_bytes', greatest("
+        "coalesce(CAST(usage -> CAST(:stage AS text) ->> 'peak_bytes' AS int8), 0), CAST(:peak_bytes AS int8))))"
+        " WHERE id = :of_job AND (SELECT epoch FROM farm) = :in_epoch"
+    ),
+}
+
+
+def note_waiting(conn: Connection, job_id: str, waiting: Waiting | None, epoch: int) -> None:
+    """Say why a job does not move, or that it does. No version grows and nobody is told.
+
+    Raises `StaleWrite` when the epoch is over.
+    """
     require_epoch(conn, epoch)
-    mine = jobs.c.id == job_id
-    known = conn.execute(select(jobs.c.usage).where(mine).with_for_update()).scalar_one()
-    sum_ = Usage.model_validate(known.get(stage, {})) + usage
-    conn.execute(update(jobs).where(mine).values(usage={**known, stage: sum_.model_dump()}))
+    told = None if waiting is None else waiting.model_dump(mode="json")
+    conn.execute(update(jobs).where(jobs.c.id == job_id).values(waiting=told))
+
+
+def charge_output(  # noqa: PLR0917
+    conn: Connection, job_id: str, output_id: str, amount: int, cap: int | None, epoch: int
+) -> bool:
+    """Charge a job for an output, once; False, and nothing charged, when it would exceed the cap (none: no limit).
+
+    `amount` and `cap` are thousandths of a credit; reaching the cap is allowed. Whoever comes first is served first:
+    what an output is charged does not change by asking again. The job's version grows, since what it has spent is
+    written with it. Raises `StaleWrite` when the epoch is over.
+    """
+    require_epoch(conn, epoch)
+    mine = outputs.c.id == output_id, outputs.c.job_id == job_id
+    if conn.execute(select(outputs.c.charged).where(*mine).with_for_update()).scalar_one() is not None:
+        return True
+    spend = update(jobs).where(jobs.c.id == job_id)
+    if cap is not None:
+        spend = spend.where(jobs.c.spent + amount <= cap)
+    spent = conn.execute(spend.values(spent=jobs.c.spent + amount, version=jobs.c.version + 1)).rowcount == 1
+    if spent:
+        conn.execute(update(outputs).where(*mine).values(charged=amount))
+    return spent
 
 
 def list_jobs(
@@ -75,14 +133,16 @@ def list_jobs(
     limit: int = 100,
 ) -> list[Job]:
     """Jobs, newest first: of an account (none: all), in those states (none: any), made before the job of that id."""
-    query = select(jobs).order_by(jobs.c.id.desc()).limit(limit)
+    page = select(jobs).order_by(jobs.c.id.desc()).limit(limit)
     if account is not None:
-        query = query.where(jobs.c.account == account)
-    if states is not None:
-        query = query.where(jobs.c.state.in_(sorted(states)))
+        page = page.where(jobs.c.account == account)
     if before is not None:
-        query = query.where(jobs.c.id < before)
-    return [from_row(Job, row) for row in conn.execute(query).mappings()]
+        page = page.where(jobs.c.id < before)
+    # State by state: an index has each in order, but not the jobs of several, which would all be read and sorted.
+    pages = [page] if states is None else [page.where(jobs.c.state == state) for state in sorted(states)]
+    rows = [row for each in pages for row in conn.execute(each).mappings()]
+    newest = sorted(rows, key=itemgetter("id"), reverse=True)[:limit]
+    return [from_row(Job, row) for row in newest]
 
 
 def save_input(conn: Connection, its_input: Input) -> None:
@@ -91,8 +151,8 @@ def save_input(conn: Connection, its_input: Input) -> None:
 
 
 def save_output(conn: Connection, output: Output) -> None:
-    """Write an output, new or changed; its downloads are counted by `count_download` alone."""
-    upsert(conn, outputs, [output], keep=("download_count",))
+    """Write an output, new or changed; `count_download` and `charge_output` alone change what they count."""
+    upsert(conn, outputs, [output], keep=("download_count", "charged"))
 
 
 def count_download(conn: Connection, output_id: str) -> bool:

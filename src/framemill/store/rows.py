@@ -11,6 +11,9 @@ from framemill.store.schema import UtcDateTime
 
 V = TypeVar("V", bound=Value)
 
+PER_QUERY = 1000
+"""Values of one statement; SQLite takes 32,766."""
+
 
 def to_row(value: Value, table: Table) -> dict[str, Any]:
     """The value as a row of the table; raises pydantic's error for a value that was bent after it was made."""
@@ -34,10 +37,14 @@ def upsert(conn: Connection, table: Table, values: Iterable[Value], keep: Sequen
     rows = [to_row(value, table) for value in values]
     if not rows:
         return
-    dialect = postgresql if conn.dialect.name == "postgresql" else sqlite
-    statement = dialect.insert(table)
+    statement = dialect_insert(conn, table)
     keys = [column.name for column in table.primary_key]
     changed: Mapping[str, Any] = {
         name: statement.excluded[name] for name in rows[0] if name not in keys and name not in keep
     }
     conn.execute(statement.on_conflict_do_update(index_elements=keys, set_=changed), rows)
+
+
+def dialect_insert(conn: Connection, table: Table) -> postgresql.Insert | sqlite.Insert:
+    """An INSERT that knows ON CONFLICT; both databases write it alike."""
+    return postgresql.insert(table) if conn.dialect.name == "postgresql" else sqlite.insert(table)

@@ -27,7 +27,14 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
-metadata = MetaData()
+# A later migration can only change what has a name.
+metadata = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_name)s",
+    }
+)
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -145,6 +152,7 @@ outputs = Table(
     Column("expires_at", UtcDateTime, index=True),
     Column("download_limit", Integer),
     Column("download_count", Integer, nullable=False),
+    Column("charged", BigInteger),
     Column("password_hashes", Json, nullable=False),
     Column("withdrawn_at", UtcDateTime),
     *_explained(),
@@ -156,12 +164,12 @@ chunks = Table(
     metadata,
     _job_id(primary_key=True),
     Column("attempt", Integer, primary_key=True),
-    Column("output_id", String(36), ForeignKey("outputs.id", ondelete="CASCADE"), primary_key=True),
+    # An output that is deleted takes its chunks along, and the database has to find them.
+    Column("output_id", String(36), ForeignKey("outputs.id", ondelete="CASCADE"), primary_key=True, index=True),
     Column("rendition", Integer, primary_key=True),
     Column("number", Integer, primary_key=True),
     Column("group_number", Integer, nullable=False),
-    # The commit's question, and the cache's.
-    Column("key", String(128), nullable=False, index=True),
+    Column("key", String(128), nullable=False),
     Column("first_frame", BigInteger, nullable=False),
     Column("end_frame", BigInteger, nullable=False),
     Column("state", String(20), nullable=False),
@@ -170,6 +178,7 @@ chunks = Table(
     Column("worker", String(200)),
     Column("leased_at", UtcDateTime),
     Column("tries", Integer, nullable=False),
+    Column("failures", Json, nullable=False),
     Column("frames_done", BigInteger, nullable=False),
     Column("blob", Text),
     Column("size", BigInteger),
@@ -179,6 +188,8 @@ chunks = Table(
     Column("committed_at", UtcDateTime),
     *_explained(),
     CheckConstraint("end_frame > first_frame", name="chunks_hold_frames"),
+    # The cache's question, over all jobs; and the lease's, which is to find one chunk among a job's ten thousands.
+    Index("chunks_by_key", "key", "job_id", "attempt"),
     # Who holds what now: only rows under a lease are in it.
     Index(
         "chunks_by_lease",
@@ -233,7 +244,34 @@ farm = Table(
     metadata,
     Column("id", Integer, primary_key=True, autoincrement=False),
     Column("epoch", BigInteger, nullable=False),
+    # The operator's wish: nothing more is started.
+    Column("paused", Boolean, nullable=False),
+    # What the coordinator last said of itself.
+    Column("condition", Json, nullable=False),
     CheckConstraint("id = 1", name="one_farm"),
+)
+
+machines = Table(
+    "machines",
+    metadata,
+    # Ids are the cluster's, not ours.
+    Column("id", String(200), primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("state", String(20), nullable=False),
+    *_explained(),
+    Column("canary", String(64)),
+    Column("build", Text, nullable=False),
+    Column("architecture", String(40), nullable=False),
+    Column("seen_at", UtcDateTime, nullable=False),
+)
+
+# What the same little encode comes to, once and for all: a machine that has it otherwise is not to be trusted.
+canaries = Table(
+    "canaries",
+    metadata,
+    Column("build", String(200), primary_key=True),
+    Column("architecture", String(40), primary_key=True),
+    Column("sha256", String(64), nullable=False),
 )
 
 foreign_ids = Table(

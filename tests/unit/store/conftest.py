@@ -1,4 +1,8 @@
-"""A database in a file of its own, and the values that go into it."""
+"""A database in a file of its own, and the values that go into it.
+
+What a test here says of `database` holds for PostgreSQL, too: `tests/store` runs the same tests on it, with `empty`
+replaced. What only SQLite does is in `test_store_sqlite.py`.
+"""
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -21,12 +25,33 @@ def now() -> datetime:
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    """An empty store."""
-    made = Database(f"sqlite:///{tmp_path / 'farm.db'}")
-    made.create()
-    yield made
-    made.close()
+def empty(tmp_path: Path) -> Iterator[Database]:
+    """A place for a store, and nothing there yet."""
+    place = Database(f"sqlite:///{tmp_path / 'data' / 'farm.db'}")
+    yield place
+    place.close()
+
+
+@pytest.fixture
+def database(empty: Database) -> Database:
+    """A store without jobs."""
+    empty.create()
+    return empty
+
+
+@pytest.fixture
+def break_database(tmp_path: Path) -> Callable[[], Callable[[], None]]:
+    """Take the database away; what this returns brings it back."""
+
+    def take_away() -> Callable[[], None]:
+        away = (tmp_path / "data").rename(tmp_path / "away")
+
+        def bring_back() -> None:
+            away.rename(tmp_path / "data")
+
+        return bring_back
+
+    return take_away
 
 
 @pytest.fixture

@@ -1,5 +1,7 @@
 """Chunks: planned, leased, reported, committed; by whom, and by whom not."""
 
+import threading
+import tracemalloc
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
@@ -8,7 +10,7 @@ import pytest
 from sqlalchemy import Connection
 
 from framemill.errors import StaleWrite
-from framemill.jobs.model import ChunkRow, Job
+from framemill.jobs.model import ChunkRow, Failure, Job
 from framemill.jobs.reasons import Reason
 from framemill.jobs.states import ChunkState
 from framemill.store import chunks as store
@@ -212,3 +214,113 @@ def test_equal_outputs_share_one_encode(database: Database, make_chunks: MakeChu
 def test_a_plan_is_of_one_attempt(database: Database, make_chunks: MakeChunks) -> None:
     with pytest.raises(ValueError, match="chunks of another one"), database.writing() as conn:
         store.replace_chunks(conn, "j", 2, make_chunks("a"))
+
+
+def test_failures_of_a_lease_are_kept_with_its_chunks(
+    database: Database, make_chunks: MakeChunks, now: datetime
+) -> None:
+    first = Failure(machine="m1", reason=Reason.FFMPEG_FAILED, digest="d", at=now)
+    second = Failure(machine="m2", reason=Reason.CHILD_FAILED, digest='"e"', at=now)
+    with database.writing() as conn:
+        epoch = plan(conn, make_chunks("a", "b", "c"))
+        lease(conn, ["a", "b"], "t", epoch, now)
+        lease(conn, ["c"], "u", epoch, now)
+        assert store.note_failure(conn, "t", epoch, first) == 2
+        assert store.note_failure(conn, "t", epoch, second, ["b"]) == 1
+        assert store.release_chunks(conn, "t", epoch) == 2
+        assert store.note_failure(conn, "t", epoch, first) == 0
+        assert rows(conn, "failures") == [(first,), (first, second), ()]
+        assert lease(conn, ["b"], "v", epoch, now)
+        assert store.note_failure(conn, "v", take_epoch(conn) - 1, first) == 0
+        assert rows(conn, "failures")[1] == (first, second)
+
+
+def test_unfinished_is_whatever_is_not_committed(database: Database, make_chunks: MakeChunks, now: datetime) -> None:
+    with database.writing() as conn:
+        planned = make_chunks("a", "b", "c", "d") + make_chunks("e", output_id="o2", rendition=1, group_number=7)
+        epoch = plan(conn, planned)
+        lease(conn, ["a", "b", "c"], "t", epoch, now)
+        commit(conn, "a", "t", epoch, now)
+        store.quarantine_chunk(conn, "c", "t", epoch, reason=Reason.FFMPEG_FAILED, message="")
+        store.release_chunks(conn, "t", epoch)
+        lease(conn, ["b"], "u", epoch, now)
+        waiting, leased, aside = ChunkState.WAITING, ChunkState.LEASED, ChunkState.QUARANTINED
+        assert store.unfinished_chunks(conn, "j", 1) == [
+            store.UnfinishedChunk("o1", 0, 1, 0, "b", 10, 20, leased, "u", "w", 1),
+            store.UnfinishedChunk("o1", 0, 2, 0, "c", 20, 30, aside, None, None, 1),
+            store.UnfinishedChunk("o1", 0, 3, 0, "d", 30, 40, waiting, None, None, 0),
+            store.UnfinishedChunk("o2", 1, 0, 7, "e", 0, 10, waiting, None, None, 0),
+        ]
+        assert store.unfinished_chunks(conn, "j", 2) == []
+
+
+def test_unfinished_chunks_are_small(database: Database, make_chunks: MakeChunks, now: datetime) -> None:
+    """A coordinator holds those of every job it drives."""
+    with database.writing() as conn:
+        epoch = plan(conn, make_chunks(*(f"{number:064x}" for number in range(1000))))
+        lease(conn, [f"{number:064x}" for number in range(500)], "t" * 32, epoch, now)
+        store.unfinished_chunks(conn, "j", 1)
+        tracemalloc.start()
+        held = store.unfinished_chunks(conn, "j", 1)
+        size, _ = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+    assert size / len(held) < 500
+
+
+def test_one_of_many_takes_a_chunk(empty: Database, database: Database, make_chunks: MakeChunks, now: datetime) -> None:
+    """Two coordinators, each with a database of its own, give out the same chunks; each chunk is given out once."""
+    keys = [f"k{number}" for number in range(20)]
+    with database.writing() as conn:
+        epoch = plan(conn, make_chunks(*keys))
+    taken: dict[str, list[str]] = {"first": [], "second": []}
+    ready = threading.Barrier(2)
+
+    def take(name: str) -> None:
+        mine = Database(empty.url)
+        ready.wait(10)
+        for key in keys:
+            with mine.writing() as conn:
+                if lease(conn, [key], f"{name} {key}", epoch, now):
+                    taken[name].append(key)
+        mine.close()
+
+    threads = [threading.Thread(target=take, args=(name,)) for name in taken]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(taken["first"] + taken["second"]) == sorted(keys)
+    with database.reading() as conn:
+        assert rows(conn, "lease_token") == [
+            f"{'first' if key in taken['first'] else 'second'} {key}" for key in keys
+        ]  # fmt: skip
+
+
+def test_a_coordinator_that_lost_its_epoch_meanwhile_changes_nothing(
+    empty: Database, database: Database, make_chunks: MakeChunks, now: datetime
+) -> None:
+    """The new one takes its epoch while the old one is on its way to the write lock."""
+    with database.writing() as conn:
+        old = plan(conn, make_chunks("a", "b"))
+        lease(conn, ["a"], "t", old, now)
+    changed: list[object] = []
+    began = threading.Event()
+
+    def write() -> None:
+        mine = Database(empty.url)
+        began.set()
+        with mine.writing() as conn:
+            changed.append(commit(conn, "a", "t", old, now))
+            changed.append(lease(conn, ["b"], "u", old, now))
+            changed.append(store.release_chunks(conn, "t", old))
+        mine.close()
+
+    thread = threading.Thread(target=write)
+    with database.writing() as conn:
+        thread.start()
+        began.wait(10)
+        take_epoch(conn)
+    thread.join()
+    assert changed == [False, False, 0]
+    with database.reading() as conn:
+        assert rows(conn, "state", "lease_token") == [(ChunkState.LEASED, "t"), (ChunkState.WAITING, None)]

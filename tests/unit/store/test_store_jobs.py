@@ -1,26 +1,38 @@
 """Jobs and their parts: what is written is read, and the second writer is stale."""
 
+import threading
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from fractions import Fraction
 
 import pytest
 from pydantic import ValidationError
-from sqlalchemy import func, insert, select, text, update
+from sqlalchemy import Connection, func, insert, select, text, update
 from sqlalchemy.exc import IntegrityError
 
 from framemill.errors import StaleWrite
-from framemill.jobs.lifecycle import amend
+from framemill.jobs.lifecycle import amend, handle
 from framemill.jobs.model import Callback, Delivery, Input, Job, Limits, Output, Waiting, Warned
 from framemill.jobs.reasons import Reason
 from framemill.jobs.settings import OutputSettings, Rung, RunSettings
-from framemill.jobs.states import ACTIVE_JOB, DeliveryState, InputState, JobState
+from framemill.jobs.states import DeliveryState, Failed, InputState, JobState, RetryAsked
+from framemill.jobs.usage import Usage
 from framemill.store import schema
 from framemill.store.database import Database
 from framemill.store.deliveries import load_deliveries, save_deliveries
 from framemill.store.epochs import take_epoch
 from framemill.store.events import events_of
-from framemill.store.jobs import add_job, count_download, list_jobs, load_job, save_input, save_job, save_output
+from framemill.store.jobs import (
+    add_job,
+    add_usage,
+    charge_output,
+    count_download,
+    list_jobs,
+    load_job,
+    save_input,
+    save_job,
+    save_output,
+)
 
 MakeJob = Callable[..., Job]
 
@@ -91,6 +103,7 @@ def test_what_is_written_is_read(database: Database, now: datetime) -> None:
         expires_at=now,
         download_limit=3,
         download_count=1,
+        charged=1500,
         password_hashes=("$scrypt$1",),
         withdrawn_at=now,
         reason=Reason.SPEND_CAP_REACHED,
@@ -188,16 +201,110 @@ def test_jobs_are_listed_newest_first_by_owner_state_and_page(database: Database
     assert listed(before=made[3].id, limit=2) == [2, 1]
 
 
-@pytest.mark.parametrize("account", [None, "a"])
-def test_ended_jobs_do_not_slow_the_running_ones(database: Database, account: str | None) -> None:
-    query = select(schema.jobs.c.id).where(schema.jobs.c.state.in_(sorted(ACTIVE_JOB)))
-    if account:
-        query = query.where(schema.jobs.c.account == account)
+def test_what_was_used_is_counted_beside_other_changes(database: Database, stored: Job, now: datetime) -> None:
+    """Whoever changes a job has read it a while ago, and chunks end all the time."""
+    used = Usage(seconds=2.0, cpu_seconds=1.0, peak_bytes=7)
+    with database.writing() as conn:
+        epoch = take_epoch(conn)
+        add_usage(conn, "j", "encode", used, epoch)
+        add_usage(conn, "j", "encode", used, epoch)
+        save_job(conn, amend(stored, priority=5), stored.version, "edited", {}, now=now)
+        add_usage(conn, "j", "join", used, epoch)
+        job, _, _ = load_job(conn, "j") or (stored, [], [])
+        assert job.usage == {"encode": used + used, "join": used}
+        assert job.priority == 5
+        with pytest.raises(StaleWrite):
+            add_usage(conn, "j", "encode", used, epoch - 1)
+        ended, _ = handle(job, Failed(Reason.INTERNAL), now)
+        save_job(conn, ended, job.version, "failed", {}, now=now)
+        again, _ = handle(ended, RetryAsked(), now)
+        save_job(conn, again, ended.version, "queued", {}, now=now)
+        assert (load_job(conn, "j") or [stored])[0] == again
+        assert again.usage == {}
+
+
+def charged(conn: Connection) -> tuple[int, list[int | None]]:
+    job, _, its_outputs = load_job(conn, "j") or (None, [], [])
+    assert job is not None
+    return job.spent, [output.charged for output in its_outputs]
+
+
+def test_outputs_are_charged_once_and_up_to_the_cap(database: Database, stored: Job) -> None:
+    with database.writing() as conn:
+        epoch = take_epoch(conn)
+        assert charge_output(conn, "j", "o1", 700, 1000, epoch)
+        assert charge_output(conn, "j", "o1", 700, 1000, epoch)
+        assert charged(conn) == (700, [700, None])
+        assert not charge_output(conn, "j", "o2", 301, 1000, epoch)
+        assert charged(conn) == (700, [700, None])
+        assert charge_output(conn, "j", "o2", 300, 1000, epoch)
+        assert charged(conn) == (1000, [700, 300])
+        assert charge_output(conn, "j", "o1", 10**9, 0, epoch)
+        assert charged(conn) == (1000, [700, 300])
+
+
+def test_without_a_cap_everything_is_charged(database: Database, stored: Job) -> None:
+    with database.writing() as conn:
+        epoch = take_epoch(conn)
+        assert charge_output(conn, "j", "o1", 10**12, None, epoch)
+        assert charge_output(conn, "j", "o2", 0, None, epoch)
+        assert charged(conn) == (10**12, [10**12, 0])
+
+
+def test_a_change_that_knows_nothing_of_the_charge_is_stale(database: Database, stored: Job, now: datetime) -> None:
+    """It would write what was spent before."""
+    with database.writing() as conn:
+        charge_output(conn, "j", "o1", 5, None, take_epoch(conn))
+        with pytest.raises(StaleWrite):
+            save_job(conn, amend(stored, priority=5), stored.version, "edited", {}, now=now)
+        save_output(conn, Output(id="o1", job_id="j", name="renamed.mp4"))
+        assert charged(conn) == (5, [5, None])
+
+
+def test_a_coordinator_of_an_older_epoch_charges_nothing(database: Database, stored: Job) -> None:
+    with database.writing() as conn:
+        with pytest.raises(StaleWrite):
+            charge_output(conn, "j", "o1", 5, None, take_epoch(conn) - 1)
+        assert charged(conn) == (0, [None, None])
+
+
+def test_a_new_attempt_is_charged_anew(database: Database, stored: Job, now: datetime) -> None:
+    with database.writing() as conn:
+        epoch = take_epoch(conn)
+        charge_output(conn, "j", "o1", 5, None, epoch)
+        job, _, _ = load_job(conn, "j") or (stored, [], [])
+        ended, _ = handle(job, Failed(Reason.INTERNAL), now)
+        save_job(conn, ended, job.version, "failed", {}, now=now)
+        assert charged(conn) == (5, [5, None])
+        again, _ = handle(ended, RetryAsked(), now)
+        save_job(conn, again, ended.version, "queued", {}, now=now)
+        assert charged(conn) == (0, [None, None])
+        assert charge_output(conn, "j", "o1", 5, 5, epoch)
+        assert charged(conn) == (5, [5, None])
+
+
+def test_two_outputs_do_not_spend_the_same_credit(empty: Database, database: Database, stored: Job) -> None:
+    """In order of completion: whoever is first takes what is left."""
+    with database.writing() as conn:
+        epoch = take_epoch(conn)
+    took: dict[str, bool] = {}
+    ready = threading.Barrier(2)
+
+    def charge(output_id: str) -> None:
+        mine = Database(empty.url)
+        ready.wait(10)
+        with mine.writing() as conn:
+            took[output_id] = charge_output(conn, "j", output_id, 600, 1000, epoch)
+        mine.close()
+
+    threads = [threading.Thread(target=charge, args=(output_id,)) for output_id in ("o1", "o2")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(took.values()) == [False, True]
     with database.reading() as conn:
-        shown = str(query.compile(conn, compile_kwargs={"literal_binds": True}))
-        plan = " ".join(row[3] for row in conn.execute(text(f"EXPLAIN QUERY PLAN {shown}")))
-    assert "SEARCH jobs" in plan
-    assert "state=?" in plan
+        assert charged(conn) == (600, [600 if took["o1"] else None, 600 if took["o2"] else None])
 
 
 def test_parts_are_changed_and_added(database: Database, stored: Job) -> None:

@@ -1,0 +1,44 @@
+"""What our errors are called over HTTP: one table, read by whoever answers and by whoever asks."""
+
+from collections.abc import Mapping
+from typing import Literal, NamedTuple, TypeAlias
+
+from framemill import errors
+from framemill.errors import FramemillError
+
+Kind: TypeAlias = Literal["invalid_request", "authentication", "not_found", "conflict", "farm", "internal"]
+"""Whose turn it is: the caller's, to ask otherwise; or the farm's, to be put right."""
+
+
+class Answer(NamedTuple):
+    """How an error is answered."""
+
+    status: int
+    kind: Kind
+    code: str
+
+
+ANSWERS: Mapping[type[FramemillError], Answer] = {
+    errors.WrongUse: Answer(422, "invalid_request", "wrong_use"),
+    errors.UnknownSetting: Answer(422, "invalid_request", "unknown_setting"),
+    errors.UnknownPreset: Answer(422, "invalid_request", "unknown_preset"),
+    errors.InvalidSetting: Answer(422, "invalid_request", "invalid_setting"),
+    errors.SourceMissing: Answer(422, "invalid_request", "source_missing"),
+    errors.SourceRefused: Answer(422, "invalid_request", "source_refused"),
+    errors.SourceUnreadable: Answer(422, "invalid_request", "unreadable_source"),
+    errors.KeyRefused: Answer(401, "authentication", "key_refused"),
+    errors.NotFound: Answer(404, "not_found", "not_found"),
+    errors.Conflict: Answer(409, "conflict", "conflict"),
+    errors.DiskFull: Answer(503, "farm", "disk_full"),
+    errors.FarmError: Answer(503, "farm", "farm_unavailable"),
+    errors.FramemillError: Answer(500, "internal", "internal"),
+}
+"""Each of our errors by its class, or by the nearest class above it."""
+
+ERRORS: Mapping[str, type[FramemillError]] = {answer.code: kind for kind, answer in ANSWERS.items()}
+"""The other way: what a code stands for."""
+
+
+def answer_for(error: FramemillError) -> Answer:
+    """How this error is answered."""
+    return next(ANSWERS[kind] for kind in type(error).__mro__ if kind in ANSWERS)

@@ -1,0 +1,48 @@
+"""What routes are handed: the parts of the application, and the jobs that the caller may see."""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Annotated, Any
+
+from fastapi import Depends, Request
+
+from framemill.api.parts import ApiParts
+from framemill.errors import FarmError
+from framemill.services.jobs import Jobs
+
+PATIENCE_SECONDS = 2.0
+"""How long a route waits for the coordinator where it can do without."""
+
+
+def _parts(request: Request) -> ApiParts:
+    parts: ApiParts = request.app.state.parts
+    return parts
+
+
+Parts = Annotated[ApiParts, Depends(_parts)]
+
+
+def _jobs(parts: Parts) -> Jobs:
+    return Jobs(parts.database, parts.nudge)
+
+
+TheJobs = Annotated[Jobs, Depends(_jobs)]
+
+
+async def live_status(parts: ApiParts) -> tuple[dict[str, Any] | None, str | None]:
+    """What the coordinator tells of the farm, or why it tells nothing."""
+    return await _answered(parts.farm.status())
+
+
+async def live_progress(parts: ApiParts, job_id: str) -> tuple[dict[str, Any] | None, str | None]:
+    """What the coordinator tells of a job, or why it tells nothing: the store knows most of it."""
+    return await _answered(parts.farm.progress(job_id))
+
+
+async def _answered(asked: Coroutine[Any, Any, dict[str, Any]]) -> tuple[dict[str, Any] | None, str | None]:
+    try:
+        return await asyncio.wait_for(asked, PATIENCE_SECONDS), None
+    except FarmError as error:
+        return None, error.message
+    except TimeoutError:
+        return None, f"The coordinator has not answered for {PATIENCE_SECONDS:g} s."

@@ -1,0 +1,174 @@
+"""Between the words of `/v1` and ours. Pure; whatever may hold a secret is masked on its way out."""
+
+import math
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from framemill.api.native import schemas
+from framemill.jobs import model
+from framemill.jobs.states import JobState
+from framemill.secrets import mask, mask_url, masked, secrets_of
+from framemill.services.farm import Standing
+from framemill.services.jobs import JobChanges, Page, Shown
+from framemill.services.submission import JobRequest
+from framemill.services.waiting import Why
+
+# In
+
+
+def job_request(asked: schemas.NewJob) -> JobRequest:
+    """A new job in our words."""
+    return JobRequest.model_validate(asked.model_dump())
+
+
+def job_changes(asked: schemas.EditedJob) -> JobChanges:
+    """What is to be changed, in our words: what was not named stays unnamed."""
+    return JobChanges.model_validate(asked.model_dump(include=asked.model_fields_set))
+
+
+# Out
+
+
+def job(shown: Shown, live: Mapping[str, Any] | None = None) -> schemas.Job:
+    """A job as it stands; `live` is what the coordinator tells of its progress, where it was asked and answers."""
+    found = shown.job
+    secrets = secrets_in(shown.inputs)
+    told = {
+        **_same(found, schemas.Job),
+        "waiting": waiting(shown.waiting),
+        "progress": progress(shown, live or {}),
+        "message": _masked(found.message, secrets),
+        "warnings": [{**dict(warned), "message": mask(warned.message, secrets)} for warned in found.warnings],
+        "inputs": [_input(one) for one in shown.inputs],
+        "outputs": [_output(one) for one in shown.outputs],
+        "run": found.run.model_dump(mode="json"),
+        "limits": found.limits.model_dump(mode="json"),
+        "callbacks": [{**dict(one), "url": mask_url(one.url)} for one in found.callbacks],
+        "timings_seconds": {state: round(seconds, 3) for state, seconds in found.timings.items()},
+    }
+    return schemas.Job.model_validate(told)
+
+
+def secrets_in(inputs: Sequence[model.Input]) -> set[str]:
+    """The secrets in the addresses of these inputs, which messages may repeat."""
+    return {secret for one in inputs for secret in secrets_of(one.uri)}
+
+
+def page(found: Page) -> schemas.Jobs:
+    """A page of jobs."""
+    return schemas.Jobs(data=tuple(job(shown) for shown in found.jobs), next_cursor=found.next_cursor)
+
+
+def progress(shown: Shown, live: Mapping[str, Any]) -> schemas.Progress:
+    """How far a job is: what is committed, and beyond that what the coordinator tells."""
+    planned = int(live.get("frames_planned") or shown.frames_planned)
+    frames = min(max(int(live.get("frames") or 0), shown.frames), planned)
+    share = frames / planned if planned else None
+    if shown.job.state is JobState.COMPLETED:
+        frames, share = planned, 1.0
+    return schemas.Progress(
+        frames=frames,
+        frames_planned=planned,
+        share=None if share is None else round(share, 4),
+        bytes_fetched=live.get("bytes"),
+        bytes_planned=live.get("bytes_planned"),
+    )
+
+
+def waiting(found: model.Waiting | None) -> schemas.Waiting | None:
+    """Why a job does not move."""
+    return None if found is None else schemas.Waiting(code=found.code, sentence=mask(found.sentence))
+
+
+def why(found: Why) -> schemas.Why:
+    """Why a job does not move, and what to do."""
+    return schemas.Why(
+        job_id=found.job.id,
+        state=found.job.state,
+        waiting=waiting(found.waiting),
+        next=found.next,
+        facts=masked(found.facts, secrets_in(found.inputs)),
+    )
+
+
+def inputs(shown: Shown) -> schemas.Inputs:
+    """A job's inputs with what was found in them."""
+    return schemas.Inputs.model_validate({"data": [{**_input(one), "facts": one.facts} for one in shown.inputs]})
+
+
+def outputs(shown: Shown) -> schemas.Outputs:
+    """A job's outputs with their files."""
+    told = [{**_output(one), "files": _files(one, shown.deliveries)} for one in shown.outputs]
+    return schemas.Outputs.model_validate({"data": told})
+
+
+def report(found: Mapping[str, Any]) -> dict[str, Any]:
+    """What was proved about the outputs; it names the source."""
+    return {**found, "source": masked(found.get("source")), "warnings": masked(found.get("warnings", []))}
+
+
+def events(found: Sequence[model.Event], secrets: Collection[str]) -> schemas.Events:
+    """What happened, with `secrets` masked beside what looks like one."""
+    told = [{**_same(one, schemas.Event), "data": masked(one.data, secrets)} for one in found]
+    return schemas.Events.model_validate({"data": told})
+
+
+def farm(found: Standing, live: Mapping[str, Any] | None, message: str | None) -> schemas.Farm:
+    """How the farm stands."""
+    known: dict[str, Any] = {
+        "live": live is not None,
+        "message": message,
+        "paused": found.paused,
+        "waiting": waiting(found.waiting),
+        "jobs": found.jobs,
+    }
+    return schemas.Farm.model_validate({**(live or {}), **known})
+
+
+def _input(found: model.Input) -> dict[str, Any]:
+    return {
+        **_same(found, schemas.Input),
+        "uri": mask_url(found.uri),
+        "message": _masked(found.message, secrets_of(found.uri)),
+        "size_bytes": found.size,
+        "duration_seconds": _duration(found.facts or {}),
+    }
+
+
+def _output(found: model.Output) -> dict[str, Any]:
+    return {
+        **_same(found, schemas.Output),
+        "target": None if found.target is None else mask_url(found.target),
+        "settings": found.settings.model_dump(mode="json"),
+        "message": _masked(found.message),
+    }
+
+
+def _files(output: model.Output, deliveries: Sequence[model.Delivery]) -> list[dict[str, Any]]:
+    mine = [row for row in deliveries if row.output_id == output.id]
+    return [
+        {
+            **_same(row, schemas.File),
+            "uri": mask_url(row.uri),
+            "message": _masked(row.message),
+            "size_bytes": row.size,
+        }
+        for row in mine
+    ]
+
+
+def _same(value: Any, told: type[schemas.Told]) -> dict[str, Any]:
+    """The fields that both have under one name."""
+    return {name: getattr(value, name) for name in told.model_fields.keys() & type(value).model_fields.keys()}
+
+
+def _masked(message: str | None, secrets: Collection[str] = ()) -> str | None:
+    return None if message is None else mask(message, secrets)
+
+
+def _duration(facts: Mapping[str, Any]) -> float | None:
+    try:
+        seconds = float(facts["format"]["duration"])
+    except (KeyError, TypeError, ValueError):
+        return None
+    return seconds if math.isfinite(seconds) else None

@@ -1,0 +1,368 @@
+"""Owns the jobs of a farm: admits them, drives each, and begins again from the store whenever it is started.
+
+Nothing is known here that is not in the store or told by the workers within seconds. Wishes from outside (a new job, a
+cancellation, a pause) are written to the store by whoever has them; `wake` only makes this quicker than the next look.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection
+
+from framemill.errors import EpochOver, FarmError, InvalidTransition
+from framemill.farm.dispatcher import Dispatcher
+from framemill.farm.driver import Driver
+from framemill.farm.hands import Hands
+from framemill.farm.job import OneJob
+from framemill.farm.jobstore import JobStore
+from framemill.jobs.model import Job, Waiting
+from framemill.jobs.reasons import Reason
+from framemill.jobs.states import ENDED_JOB, Failed, JobEvent, JobState
+from framemill.policy.admission import Limits, Queued, WaitingRoom
+from framemill.policy.dispatch import Dispatch
+from framemill.policy.fleet import Report
+from framemill.policy.tasks import Standing
+from framemill.policy.waiting import Code
+from framemill.storage.local import LocalBlobs
+from framemill.store import chunks as chunk_rows
+from framemill.store import farm as farm_rows
+from framemill.store import jobs as job_rows
+from framemill.store import queue as queue_rows
+from framemill.store.database import Database
+from framemill.store.epochs import current_epoch, take_epoch
+from framemill.store.queue import WorkingJob
+from framemill.store.writer import Writer
+
+log = logging.getLogger(__name__)
+
+Result = TypeVar("Result")
+
+TICK_SECONDS = 1.0
+_AT_ONCE = 1000  # SQLite takes 32,766 values in one statement
+LOOK_SECONDS = 5.0
+"""How often the store is asked for what nobody has told."""
+
+
+@dataclass(slots=True)
+class _Driven:
+    driver: Driver
+    task: "asyncio.Task[Job]"
+
+
+class Coordination:
+    """One per farm; a second one takes its epoch away."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        blobs: LocalBlobs,
+        work: Path,
+        hands: Hands,
+        limits: Limits,
+        patient: bool,
+        inline: bool = False,
+    ) -> None:
+        self._database = database
+        self._blobs = blobs
+        self._work = work
+        self._hands = hands
+        self._patient = patient
+        self._room = WaitingRoom(limits)
+        self._driven: dict[str, _Driven] = {}
+        self._ends: dict[str, asyncio.Future[None]] = {}
+        self._again: set[str] = set()
+        """Jobs that are to be looked at once more, since something went wrong with them."""
+        self._seq = 0
+        self._looked = 0.0
+        self.stale = asyncio.Event()
+        """Set when another coordinator has taken over: this one has to end."""
+        self.paused = False
+        """By the operator."""
+        self.trouble = ""
+        """Why no job is begun: paused, disk, store_away."""
+        self.store_away = False
+        self._closing = False
+        self._writer = Writer(database, patient=patient, on_trouble=self._on_trouble, inline=inline)
+
+    async def start(self) -> None:
+        """Take the epoch, and take up every job that was under way."""
+        self._epoch = await self._writer.write(take_epoch)
+        zero = datetime.now(UTC) - timedelta(seconds=asyncio.get_running_loop().time())
+        self.dispatcher = Dispatcher(
+            Dispatch(self._epoch, zero), self._hands, patient=self._patient, on_stale=self._taken_over
+        )
+        self._seq, held, waiting, working = await asyncio.to_thread(self._all)
+        log.info("epoch %d: %d jobs under way, %d queued", self._epoch, len(working), len(waiting))
+        for job in working:
+            self._room.began(_queued(job))
+            self._drive(job)
+        for row in waiting:
+            self._room.add(_queued(row))
+        await self._react(await asyncio.to_thread(self._those, [row.id for row in held]))
+        await self._follow_operator()
+        self._admit()
+
+    async def close(self) -> None:
+        """Let go of everything: what runs goes on for the next coordinator."""
+        self._closing = True
+        self.dispatcher.let_go()
+        tasks = [driven.task for driven in self._driven.values()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self.dispatcher.close()
+        await asyncio.to_thread(self._writer.close)
+
+    # What happens
+
+    def heard(self, report: Report) -> None:
+        """A worker reports."""
+        self.dispatcher.heard(report)
+
+    async def wake(self, job_ids: Collection[str]) -> None:
+        """Those jobs have changed, or the operator's wishes have."""
+        await self._follow_operator()
+        if job_ids:
+            await self._react(await asyncio.to_thread(self._those, list(job_ids)))
+        self._admit()
+
+    async def tick(self) -> None:
+        """A second has passed."""
+        now = asyncio.get_running_loop().time()
+        self.dispatcher.tick()
+        for job_id, driven in list(self._driven.items()):
+            if driven.driver.overdue(now) and not (driven.driver.stopping or driven.task.cancelling()):
+                await self._end(job_id, Failed(Reason.TIMED_OUT, "It took longer than its limit of processing time."))
+        if now - self._looked >= LOOK_SECONDS:
+            self._looked = now
+            seq, changed, epoch = await asyncio.to_thread(self._changed)
+            if epoch != self._epoch:  # nothing that is under way may ever say so
+                self._taken_over()
+                return
+            again = frozenset(self._again)
+            await self.wake({*changed, *again})
+            self._seq, self._again = seq, self._again - again
+
+    async def ended(self, job_id: str) -> Job:
+        """Wait for the end of a job, and return it. Raises `FarmError` where there is none."""
+        while True:
+            future = self._ends.setdefault(job_id, asyncio.get_running_loop().create_future())
+            job = await self.job(job_id)
+            if job is None:
+                raise FarmError(f"There is no job {job_id}.")
+            if job.state in ENDED_JOB and job_id not in self._driven:
+                self._tell(job_id)
+                return job
+            await asyncio.wait([future])  # others wait for it, too
+
+    async def job(self, job_id: str) -> Job | None:
+        """The job as the store has it."""
+
+        def read() -> Job | None:
+            with self._database.reading() as conn:
+                found = job_rows.load_job(conn, job_id)
+            return found[0] if found else None
+
+        return await asyncio.to_thread(read)
+
+    async def apply(self, job_id: str, event: JobEvent) -> Job:
+        """Move a job by an event from outside. Raises `InvalidTransition`."""
+        return await JobStore(job_id, self._database, self._writer, self._epoch).apply(event)
+
+    async def progress(self, job_id: str) -> dict[str, Any]:
+        """The job's state, frames that are encoded, and how many there are, over all renditions."""
+
+        def read() -> tuple[str, int, int]:
+            with self._database.reading() as conn:
+                found = queue_rows.those(conn, [job_id])
+                if not found:
+                    return "", 0, 0
+                row = found[0]
+                return row.state.value, *chunk_rows.frames_of(conn, job_id, row.attempt)
+
+        state, done, planned = await asyncio.to_thread(read)
+        under_way = self.dispatcher.frames_under_way(job_id)
+        return {"state": state, "frames": min(done + under_way, planned), "frames_planned": planned}
+
+    async def write(self, change: Callable[[Connection], Result]) -> Result:
+        """Write something of the farm's own."""
+        return await self._writer.write(change)
+
+    async def note_waiting(self, job_id: str, waiting: Waiting | None) -> None:
+        """Say why a job does not move."""
+        await self.write(lambda conn: job_rows.note_waiting(conn, job_id, waiting, self._epoch))
+
+    @property
+    def epoch(self) -> int:
+        """This coordinator's."""
+        return self._epoch
+
+    @property
+    def driven(self) -> list[str]:
+        """Jobs that are worked on."""
+        return list(self._driven)
+
+    @property
+    def queued(self) -> int:
+        """Jobs that wait for admission."""
+        return len(self._room)
+
+    # How
+
+    def _all(self) -> tuple[int, list[Any], list[Any], list[WorkingJob]]:
+        with self._database.reading() as conn:
+            return (
+                queue_rows.newest_seq(conn),
+                queue_rows.queued(conn, states=[JobState.HELD]),
+                queue_rows.queued(conn),
+                queue_rows.working(conn),
+            )
+
+    def _those(self, ids: Sequence[str]) -> list[WorkingJob]:
+        with self._database.reading() as conn:
+            some = (ids[first : first + _AT_ONCE] for first in range(0, len(ids), _AT_ONCE))
+            return [row for each in some for row in queue_rows.those(conn, each)]
+
+    def _changed(self) -> tuple[int, list[str], int]:
+        with self._database.reading() as conn:
+            return *queue_rows.changed_since(conn, self._seq), current_epoch(conn)
+
+    async def _follow_operator(self) -> None:
+        def read() -> bool:
+            with self._database.reading() as conn:
+                return farm_rows.read_paused(conn)
+
+        self.paused = await asyncio.to_thread(read)
+        self.dispatcher.pause(self.paused)
+
+    def in_trouble(self, code: str) -> None:
+        """Begin no job while the code is not empty; what is begun goes on."""
+        if code != self.trouble:
+            log.warning("no job is begun: %s" if code else "jobs are begun again%s", code, extra={"action": "intake"})
+            self.trouble = code
+            self._admit()
+
+    def _on_trouble(self, error: BaseException | None) -> None:
+        """The store is away, or there again; heard in the thread that writes."""
+        self.store_away = error is not None
+        log.warning("the store is away: %s" if error else "the store is there again%s", error or "")
+
+    async def _react(self, rows: Sequence[WorkingJob]) -> None:
+        for row in rows:
+            driven = self._driven.get(row.id)
+            if driven is not None:
+                await self._changed_under_way(row, driven)
+            elif row.state is JobState.QUEUED:
+                self._room.add(_queued(row))
+            elif row.state is JobState.HELD:
+                self._drive(row)
+            elif row.state in ENDED_JOB:
+                self._room.remove(row.id)
+                self._tell(row.id)
+            else:
+                self._room.began(_queued(row))
+                self._drive(row)
+
+    async def _changed_under_way(self, row: WorkingJob, driven: _Driven) -> None:
+        self.dispatcher.restand(_standing(row))
+        over = row.state is JobState.CANCELLING or row.state in ENDED_JOB
+        if over and not driven.task.cancelling() and not driven.driver.stopping:
+            driven.task.cancel()  # its end looks again, and drives the cancellation
+
+    def _admit(self) -> None:
+        if self.stale.is_set():
+            return
+        trouble = Code.PAUSED if self.paused else self.trouble or self.dispatcher.dispatch.held
+        admitted = self._room.admit(datetime.now(UTC).timestamp(), trouble or None)
+        if admitted:
+            asyncio.ensure_future(self._begin(admitted)).add_done_callback(_logged)
+
+    async def _begin(self, ids: Sequence[str]) -> None:
+        try:
+            rows = {row.id: row for row in await asyncio.to_thread(self._those, ids)}
+        except Exception:
+            log.exception("admitted jobs cannot be read; they are looked at again")
+            rows = {}
+            self._again.update(ids)
+        for job_id in ids:
+            row = rows.get(job_id)
+            if row is not None and row.state is JobState.QUEUED and job_id not in self._driven:
+                self._drive(row)
+            else:  # cancelled a moment ago, or gone
+                self._room.ended(job_id)
+
+    def _drive(self, row: WorkingJob) -> None:
+        store = JobStore(row.id, self._database, self._writer, self._epoch)
+        driver = Driver(OneJob(store, self._blobs, self.dispatcher, self._work, self._patient))
+        task = asyncio.ensure_future(driver.run())
+        self._driven[row.id] = _Driven(driver, task)
+        task.add_done_callback(lambda _: asyncio.ensure_future(self._over(row.id, task)))
+
+    async def _end(self, job_id: str, event: Failed) -> None:
+        """End a job from outside its own work."""
+        driven = self._driven[job_id]
+        with contextlib.suppress(InvalidTransition):
+            await driven.driver.apply(event)
+        driven.task.cancel()
+
+    async def _over(self, job_id: str, task: "asyncio.Task[Job]") -> None:
+        """Nobody drives the job any more: it has ended, is held, or was cut off by a wish that changes its way."""
+        if self._driven.get(job_id) is None or self._driven[job_id].task is not task:
+            return
+        del self._driven[job_id]
+        self._room.ended(job_id)
+        error = None if task.cancelled() else task.exception()
+        if isinstance(error, EpochOver):
+            self._taken_over()
+        if self._closing or self.stale.is_set():
+            return
+        try:
+            if error is not None:
+                raise error
+            await self._let_go(job_id, cut_off=task.cancelled())
+        except Exception:  # a fault of ours, or the store's: the job is taken up again, as after a restart
+            log.exception("the driver of %s failed", job_id, extra={"action": "driver_failed"})
+            self._again.add(job_id)
+
+    async def _let_go(self, job_id: str, *, cut_off: bool) -> None:
+        rows = await asyncio.to_thread(self._those, [job_id])
+        if cut_off and rows and rows[0].state is JobState.FAILED:
+            self._drive(rows[0])  # it was failed from outside: what it has left is cleared away
+            return
+        await self._react([row for row in rows if row.state is not JobState.HELD])
+        self._tell(job_id)
+        self._admit()
+
+    def _taken_over(self) -> None:
+        """Another coordinator has the farm: this one stops nothing that may be its."""
+        if not self.stale.is_set():
+            log.warning("epoch %d is over: another coordinator has taken over", self._epoch)
+        self.stale.set()
+        self.dispatcher.let_go()
+
+    def _tell(self, job_id: str) -> None:
+        future = self._ends.pop(job_id, None)
+        if future is not None:
+            future.set_result(None)
+
+
+def _queued(row: Any) -> Queued:
+    deadline = None if row.deadline is None else row.deadline.timestamp()
+    return Queued(row.id, row.account, row.fairness_key, row.priority, deadline)
+
+
+def _standing(row: WorkingJob) -> Standing:
+    deadline = float("inf") if row.deadline is None else row.deadline.timestamp()
+    return Standing(row.id, row.account, row.fairness_key, row.priority, deadline)
+
+
+def _logged(task: "asyncio.Future[None]") -> None:
+    if not task.cancelled() and task.exception() is not None:
+        log.error("unforeseen", exc_info=task.exception())

@@ -1,0 +1,91 @@
+"""One job as its stages see it: its rows, its blobs, its folder, and the dispatcher that has its tasks done."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import Connection
+
+from framemill.farm.dispatcher import Answered, Dispatcher, Errands
+from framemill.farm.errands import standing_of
+from framemill.farm.jobstore import JobStore
+from framemill.farm.titles import load_title
+from framemill.jobs.model import Failure, Input, Job, Output
+from framemill.jobs.reasons import Reason
+from framemill.jobs.states import Failed, InputState
+from framemill.media.title import Title
+from framemill.policy.tasks import Standing, Task
+from framemill.storage.local import LocalBlobs
+from framemill.store import chunks as chunk_rows
+
+
+@dataclass(frozen=True, slots=True)
+class OneJob:
+    """What its stages work with."""
+
+    store: JobStore
+    blobs: LocalBlobs
+    dispatcher: Dispatcher
+    work: Path
+    """Where outputs are written before they are delivered, in a folder for each job."""
+    patient: bool
+    """A farm that stays: what is in its way may pass. One that ends with its job says so instead."""
+
+    def standing(self, job: Job) -> Standing:
+        """The job among the others."""
+        return standing_of(job)
+
+    def folder(self, job: Job) -> Path:
+        """Where this attempt's outputs are written. An earlier attempt's lie elsewhere, and stay until then."""
+        return self.work / job.id / str(job.attempt)
+
+    def title_key(self, job: Job, output: Output) -> str:
+        """The blob of an output's plan; a plan that was refuted has another one."""
+        return f"titles/{job.id}-{job.attempt}-{job.refuted}-{output.position}.json"
+
+    async def title(self, job: Job, output: Output) -> Title:
+        """An output's plan."""
+        return await asyncio.to_thread(load_title, self.blobs, self.title_key(job, output))
+
+    @staticmethod
+    def live(outputs: Sequence[Output]) -> list[Output]:
+        """The outputs that the job has not given up."""
+        return [output for output in outputs if output.reason is None]
+
+    @staticmethod
+    def source_of(output: Output, inputs: Sequence[Input]) -> Input | None:
+        """What an output is made of; None when that could not be had."""
+        wanted = [source for source in inputs if not output.input_ids or source.id in output.input_ids]
+        return next((source for source in wanted if source.state is InputState.READY), None)
+
+    def answers(
+        self,
+        errands: Errands,
+        tasks: Sequence[Task],
+        holders: Mapping[str, str] | None = None,
+        failures: Mapping[str, Sequence[Failure]] | None = None,
+    ) -> AsyncGenerator[Answered, None]:
+        """Have tasks done; each answer as it comes."""
+        return self.dispatcher.answers(errands, tasks, holders, failures)
+
+    async def fail_output(self, output: Output, reason: Reason, message: str) -> Failed | None:
+        """An output cannot be made: the event that fails the job, or None when it goes on without that output."""
+        job, _, outputs = await self.store.load()
+        others = [other for other in self.live(outputs) if other.id != output.id]
+        if job.on_output_error == "fail" or not others:
+            return Failed(reason, message)
+        await self.store.warn(f"{output.name} could not be made: {message}", reason, output)
+        return None
+
+    async def release_leases(self, job: Job) -> None:
+        """Whoever held chunks of this attempt holds them no more."""
+        rows = await self.store.read(lambda conn: chunk_rows.unfinished_chunks(conn, job.id, job.attempt))
+        tokens = {row.lease_token for row in rows if row.lease_token}
+
+        def release(conn: Connection) -> None:
+            for token in tokens:
+                chunk_rows.release_chunks(conn, token, self.store.epoch)
+
+        if tokens:
+            await self.store.write(release)

@@ -1,0 +1,148 @@
+"""Has every output joined, packaged and verified. What was verified once is not done again, whoever asks."""
+
+import asyncio
+import contextlib
+import functools
+import shutil
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+
+from pydantic import ValidationError
+from sqlalchemy import Connection
+
+from framemill.farm.errands import Errands
+from framemill.farm.intact import chunk_blob
+from framemill.farm.job import OneJob
+from framemill.farm.orders import Stitched, StitchOrder
+from framemill.farm.stages.encode import return_chunks
+from framemill.farm.work import title_seconds
+from framemill.jobs import metering
+from framemill.jobs.model import Job, Output
+from framemill.jobs.reasons import Reason
+from framemill.jobs.states import ChunksReturned, IndexRefuted, JobEvent
+from framemill.media.title import Title
+from framemill.policy.tasks import STITCH, Task
+from framemill.store import chunks as chunk_rows
+from framemill.store import jobs as job_rows
+
+
+async def finish_outputs(one: OneJob) -> dict[str, Stitched] | JobEvent:
+    """Every output as a verified folder, by its id; or the event that this leads to instead."""
+    job, _, outputs = await one.store.load()
+    written: dict[str, Stitched] = {}
+    orders: dict[str, StitchOrder] = {}
+    of_task: dict[str, Output] = {}
+    for output in one.live(outputs):
+        known = await asyncio.to_thread(_known, one, job, output)
+        if known is not None:
+            written[output.id] = known
+            continue
+        folder = output_folder(one, job, output)
+        await asyncio.to_thread(_emptied, folder)
+        task_id = f"finish:{one.title_key(job, output)}"
+        of_task[task_id] = output
+        orders[task_id] = StitchOrder(
+            title_key=one.title_key(job, output),
+            folder=str(folder),
+            name=_file_name(output),
+            verify=job.run.verify,
+        )
+    tasks = [Task(id=task_id, standing=one.standing(job), lane=STITCH) for task_id in orders]
+    async with contextlib.aclosing(one.answers(Errands(job, orders), tasks)) as answers:
+        async for task, result, _ in answers:
+            output = of_task[task.id]
+            if isinstance(result, Stitched):
+                for stage, usage in result.stages.items():
+                    await one.store.account(stage, usage)
+            if isinstance(result, Stitched) and result.damaged:
+                return await _return_chunks(one, job, result.damaged)
+            if result.reason is Reason.CHUNK_MISMATCH:
+                return IndexRefuted(result.message)
+            if result.reason is not None or not isinstance(result, Stitched):
+                failed = await one.fail_output(output, result.reason or Reason.INTERNAL, result.message)
+                if failed is not None:
+                    return failed
+                continue
+            await asyncio.to_thread(_note, one, job, output, result)
+            written[output.id] = result
+    return await _charged(one, job, outputs, written)
+
+
+def output_folder(one: OneJob, job: Job, output: Output) -> Path:
+    """Where an output is written before it is delivered, and stays when it is not."""
+    return one.folder(job) / output.id
+
+
+async def _return_chunks(one: OneJob, job: Job, keys: Sequence[str]) -> JobEvent:
+    """The bytes of those blobs are not what was written: they are thrown away, and made again."""
+    for key in keys:
+        one.blobs.remove(key)
+    by_blob = {chunk_blob(key): key for key in await one.store.read(
+        lambda conn: chunk_rows.committed_keys(conn, job.id, job.attempt)
+    )}  # fmt: skip
+    chunks = [by_blob[key] for key in keys if key in by_blob]
+    await return_chunks(one, job, chunks)
+    return ChunksReturned()
+
+
+async def _charged(
+    one: OneJob, job: Job, outputs: Sequence[Output], written: dict[str, Stitched]
+) -> dict[str, Stitched] | JobEvent:
+    """Charge for what is verified, in the order in which it was; what the cap does not allow is given up."""
+    cap, epoch = job.limits.max_spend, one.store.epoch
+    by_id = {output.id: output for output in outputs}
+    for output in [by_id[output_id] for output_id in written]:
+        title = await one.title(job, output)
+        amount = _cost(title)
+        charging = functools.partial(_charge, job_id=job.id, output_id=output.id, amount=amount, cap=cap, epoch=epoch)
+        charged = await one.store.write(charging)
+        if not charged:
+            del written[output.id]
+            left = f"more than is left of the job's {(cap or 0) / 1000:g}"
+            message = f"{output.name} costs {amount / 1000:g} credits, {left}."
+            failed = await one.fail_output(output, Reason.SPEND_CAP_REACHED, message)
+            if failed is not None:
+                return failed
+    return written
+
+
+def _charge(conn: Connection, *, job_id: str, output_id: str, amount: int, cap: int | None, epoch: int) -> bool:
+    return job_rows.charge_output(conn, job_id, output_id, amount, cap, epoch)
+
+
+def _cost(title: Title) -> int:
+    seconds = Fraction(title_seconds(title))
+    if title.film is None and title.settings.encodes_video:  # the source has no pictures after all
+        return metering.charge(title.settings.model_copy(update={"video_codec": "none"}), seconds)
+    pictures = title.film.pictures if title.film is not None else ()
+    return metering.charge(title.settings, seconds, [(picture.width, picture.height) for picture in pictures])
+
+
+def _known(one: OneJob, job: Job, output: Output) -> Stitched | None:
+    """What was verified before, when all of it is still there."""
+    try:
+        result = Stitched.model_validate_json(one.blobs.read(_result_key(one, job, output)))
+        folder = output_folder(one, job, output)
+        whole = all((folder / file.path).stat().st_size == file.size for file in result.files)
+    except (OSError, ValidationError):
+        return None
+    return result if whole else None
+
+
+def _note(one: OneJob, job: Job, output: Output, result: Stitched) -> None:
+    one.blobs.write(_result_key(one, job, output), result.model_dump_json().encode())
+
+
+def _result_key(one: OneJob, job: Job, output: Output) -> str:
+    return f"results/{one.title_key(job, output).removeprefix('titles/')}"
+
+
+def _file_name(output: Output) -> str:
+    """The file's name; of a package, the stem of its MP4."""
+    return "video" if output.settings.container == "package" else f"output.{output.settings.container}"
+
+
+def _emptied(folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)

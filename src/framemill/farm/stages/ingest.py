@@ -1,0 +1,90 @@
+"""Sources are brought here and read, each once; what was read before is not read again."""
+
+import asyncio
+import contextlib
+from pathlib import Path
+
+from framemill.farm.errands import Errands
+from framemill.farm.job import OneJob
+from framemill.farm.orders import IngestOrder, SourceRead
+from framemill.jobs.model import Input, Job
+from framemill.jobs.reasons import Reason
+from framemill.jobs.states import (
+    INPUT_TRANSITIONS,
+    Failed,
+    FetchAgain,
+    Fetched,
+    FetchFailed,
+    FetchStarted,
+    InputState,
+    advance,
+)
+from framemill.policy.tasks import Task
+from framemill.storage.http import is_remote
+
+
+async def ingest_inputs(one: OneJob) -> Failed | None:
+    """Read every input that waits; None when the job can go on with what there is, else why not."""
+    job, inputs, _ = await one.store.load()
+    inputs = [await _fresh(one, job, source) for source in inputs]
+    waiting = {f"ingest:{source.id}": source for source in inputs if source.state in _TO_FETCH}
+    for task_id, source in waiting.items():
+        if source.state is InputState.WAITING:
+            state = advance(INPUT_TRANSITIONS, source.state, FetchStarted())
+            waiting[task_id] = source.model_copy(update={"state": state})
+            await one.store.save_input(waiting[task_id])
+    orders = {
+        task_id: IngestOrder(uri=source.uri, name=source.uri, folder=str(one.blobs.path(f"fetched/{source.id}")))
+        for task_id, source in waiting.items()
+    }
+    tasks = [Task(id=task_id, standing=one.standing(job), turn=-2) for task_id in waiting]
+    async with contextlib.aclosing(one.answers(Errands(job, orders), tasks)) as answers:
+        async for task, result, _ in answers:
+            await one.store.account("read", result.usage)
+            if isinstance(result, SourceRead):
+                read = _read(waiting[task.id], result)
+            else:  # lost on the way, once too often
+                read = _read(waiting[task.id], SourceRead(reason=result.reason, message=result.message))
+            await one.store.save_input(read)
+    _, inputs, _ = await one.store.load()
+    failed = [source for source in inputs if source.state is InputState.FAILED]
+    ready = [source for source in inputs if source.state is InputState.READY]
+    if failed and (job.on_input_error == "fail" or not ready):
+        return Failed(failed[0].reason or Reason.INTERNAL, failed[0].message or "The source failed.")
+    for source in failed:
+        await one.store.warn(f"{source.uri} is left out: {source.message}", source.reason or Reason.INTERNAL)
+    return None
+
+
+_TO_FETCH = {InputState.WAITING, InputState.FETCHING}
+
+
+async def _fresh(one: OneJob, job: Job, source: Input) -> Input:
+    """An input as a new attempt finds it: what was thrown away meanwhile, and what its owner may have mended, is read
+    again."""
+    if job.attempt == 1 or source.state is not InputState.READY:
+        return source
+    known = source.index_key is not None and one.blobs.has(source.index_key)
+    if known and is_remote(source.uri) and await asyncio.to_thread(Path(source.blob or "").is_file):
+        return source
+    again = source.model_copy(update={"state": advance(INPUT_TRANSITIONS, source.state, FetchAgain())})
+    await one.store.save_input(again)
+    return again
+
+
+def _read(source: Input, result: SourceRead) -> Input:
+    if result.reason is not None:
+        event = FetchFailed(result.reason, result.message)
+        changes = {"reason": event.reason, "message": event.message}
+        return source.model_copy(update={"state": advance(INPUT_TRANSITIONS, source.state, event), **changes})
+    return source.model_copy(
+        update={
+            "state": advance(INPUT_TRANSITIONS, source.state, Fetched()),
+            "blob": result.path,
+            "size": result.size,
+            "sha256": result.sha256,
+            "fingerprint": result.sha256,
+            "facts": result.facts,
+            "index_key": result.source_key,
+        }
+    )

@@ -1,0 +1,115 @@
+"""What there is to encode of a job, as tasks: pure, from its plans and from what the store says is left."""
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+
+from framemill.farm.errands import Piece
+from framemill.farm.orders import ExtraOrder
+from framemill.jobs.settings import VideoCodec
+from framemill.media.title import Title
+from framemill.policy.tasks import Standing, Task
+from framemill.store.chunks import UnfinishedChunk
+
+#: Seconds that a usual slot takes for a million pixels, at the encoder's usual speed (`benchmarks/README.md`).
+_SECONDS_A_MEGAPIXEL: Mapping[VideoCodec, float] = {"h264": 0.03, "h265": 0.1, "av1": 0.07, "vp9": 0.15}
+_SECONDS_A_SECOND: Mapping[str, float] = {"sound": 0.02, "text": 0.001, "remux": 0.005}
+"""What extras take for each second of the title."""
+
+
+def pieces_of(
+    rows: Iterable[UnfinishedChunk], titles: Mapping[str, Title], title_keys: Mapping[str, str]
+) -> list[Piece]:
+    """The groups that are left, of every output that has a title; a group whose chunks are committed in part is done
+    again as a whole, since its chunks come from one process. What several outputs have alike is in it once."""
+    owners = {output_id: (key,) for output_id, key in title_keys.items()}
+    left: dict[tuple[str, int, int], list[str]] = defaultdict(list)
+    for row in rows:
+        if row.output_id in titles:
+            left[row.output_id, row.rendition, row.group_number].append(row.key)
+    found: dict[tuple[str, ...], Piece] = {}
+    for (output_id, rendition, number), waiting in sorted(left.items()):
+        title = titles[output_id]
+        plan = title.pictured.plan
+        members = plan.group_chunks(plan.groups[number])
+        keys = tuple(title.chunk_key(rendition, chunk) for chunk in members)
+        frames = sum(chunk.frames for chunk in members)
+        alike = found.get(keys)
+        if alike is not None:
+            shared = alike.title_keys + owners[output_id]
+            found[keys] = alike._replace(title_keys=shared, frames=alike.frames + frames)
+            continue
+        own = keys if len(waiting) == len(keys) else tuple(waiting)
+        found[keys] = Piece(owners[output_id], rendition, number, frames, keys, own)
+    return list(found.values())
+
+
+def piece_tasks(pieces: Sequence[Piece], titles: Mapping[str, Title], standing: Standing, *, alone: bool) -> list[Task]:
+    """A task for each piece, numbered as they are; `titles` by title key. `alone`: shared with no other job.
+
+    Of a package the first segments go first: they are shown first. Of a file what takes longest: it would end last.
+    """
+    scales: dict[tuple[str, int], float] = {}
+    tasks = []
+    for number, piece in enumerate(pieces):
+        title = titles[piece.title_key]
+        plan = title.pictured.plan
+        rendition = piece.title_key, piece.rendition
+        if rendition not in scales:
+            scales[rendition] = _seconds_an_effort(title, piece.rendition)
+        chunks = plan.group_chunks(plan.groups[piece.group])
+        tasks.append(
+            Task(
+                id=f"{standing.job if alone else ''}chunks:{_name_of(piece.keys)}",
+                standing=standing,
+                turn=chunks[0].first if plan.segments else 0,
+                effort=sum(chunk.effort for chunk in chunks) * scales[rendition],
+                number=number,
+            )
+        )
+    return tasks
+
+
+def _name_of(keys: tuple[str, ...]) -> str:
+    """Names exactly those chunks."""
+    return keys[0] if len(keys) == 1 else hashlib.sha256("+".join(keys).encode()).hexdigest()
+
+
+def extra_tasks(orders: Sequence[ExtraOrder], titles: Mapping[str, Title], standing: Standing) -> list[Task]:
+    """A task for each extra; `titles` by title key."""
+    return [
+        Task(
+            id=f"{order.kind}:{order.key}",
+            standing=standing,
+            effort=title_seconds(titles[order.title_key]) * _SECONDS_A_SECOND[order.kind],
+        )
+        for order in orders
+    ]
+
+
+def holders_of(rows: Iterable[UnfinishedChunk], pieces: Sequence[Piece], tasks: Sequence[Task]) -> dict[str, str]:
+    """Which worker had a task under a lease, by task."""
+    workers = {row.key: row.worker for row in rows if row.worker is not None}
+    held: dict[str, str] = defaultdict(str)
+    for task, piece in zip(tasks, pieces, strict=True):
+        for key in piece.keys:
+            if key in workers:
+                held[task.id] = workers[key]
+    return held
+
+
+def _seconds_an_effort(title: Title, rendition: int) -> float:
+    """Seconds that a usual slot takes for one unit of the title's effort."""
+    film = title.pictured
+    picture = film.pictures[rendition]
+    whole = sum(chunk.effort for chunk in film.plan.chunks) or 1
+    rate = _SECONDS_A_MEGAPIXEL.get(title.settings.video_codec, 0.05)
+    return len(film.index.pts) * picture.width * picture.height / 1e6 * rate / whole
+
+
+def title_seconds(title: Title) -> float:
+    """How long a title is."""
+    if title.film is not None:
+        index = title.film.index
+        return float((index.pts[-1] - index.pts[0] + index.last_duration) * index.time_base)
+    return float(title.source.inspection.facts.get("format", {}).get("duration", 0.0))

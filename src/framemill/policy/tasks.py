@@ -1,0 +1,44 @@
+"""What there is to do, as those who decide see it: small values, since there may be a hundred thousand of them."""
+
+from typing import Literal, NamedTuple, TypeAlias
+
+Lane: TypeAlias = Literal["encode", "stitch"]
+"""Who does such work: the workers, or the stitchers."""
+
+ENCODE: Lane = "encode"
+STITCH: Lane = "stitch"
+
+
+class Standing(NamedTuple):
+    """A job among the others."""
+
+    job: str
+    """Its id; ids sort by the time they were made."""
+    account: str
+    fairness_key: str = ""
+    priority: int = 0
+    """Higher goes first, always."""
+    deadline: float = float("inf")
+    """Seconds since the epoch: of one account's jobs the most urgent goes first."""
+
+
+class Task(NamedTuple):
+    """One order that somebody has to carry out: it takes one slot."""
+
+    id: str
+    """Says everything that the result depends on: two jobs that want the same share one task."""
+    standing: Standing
+    turn: int = 0
+    """Order among the tasks of a job: low goes first; among equals the longest."""
+    effort: float = 1.0
+    """What it takes, in units that are alike over all tasks (seconds of a usual slot, roughly)."""
+    lane: Lane = ENCODE
+    needs: str = ""
+    """The encoder that a worker must have; none: any worker will do."""
+    number: int = 0
+    """Rank among what the job has submitted; for whoever submitted it."""
+
+    @property
+    def job(self) -> str:
+        """The job that asked for it."""
+        return self.standing.job

@@ -1,0 +1,36 @@
+"""Puts the farm's actors and its API on the head that stands, and ends: `python -m framemill.serve.deploy`.
+
+Harmless when they are there already: a head that came back with its cluster's state has them.
+"""
+
+import contextlib
+import os
+
+import ray
+from ray import serve
+
+from framemill.config import load_settings
+from framemill.farm.cluster import assemble
+from framemill.farm.place import NAMESPACE
+from framemill.serve.application import Api
+from framemill.serve.place import place_of
+from framemill.store.database import Database
+
+
+def main() -> None:
+    """Deploy what the settings of the environment say, at `RAY_ADDRESS`."""
+    settings = load_settings()
+    place = place_of(settings)
+    with contextlib.closing(Database(place.database)) as database:
+        database.create()
+    ray.init(
+        os.environ["RAY_ADDRESS"], namespace=NAMESPACE, log_to_driver=False, configure_logging=False
+    )  # fmt: skip
+    assemble(place, detached=True)
+    serve.start(proxy_location="HeadOnly", http_options={"host": settings.host, "port": settings.port})
+    serve.run(Api.bind(), name="api", route_prefix="/")  # type: ignore[attr-defined]
+    ray.shutdown()
+
+
+if __name__ == "__main__":
+    main()

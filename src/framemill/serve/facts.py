@@ -1,0 +1,62 @@
+"""What the API asks of a living farm: calls to its coordinator."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+import ray
+from ray.exceptions import RayError, RayTaskError
+
+from framemill.errors import FarmError
+from framemill.farm.place import COORDINATOR, NAMESPACE
+from framemill.farm.rayhands import own_error
+
+log = logging.getLogger(__name__)
+
+
+class CoordinatorFacts:
+    """The coordinator, as long as it answers; found again when another one has taken its place."""
+
+    def __init__(self) -> None:
+        self._handle: Any = None
+
+    async def status(self) -> dict[str, Any]:
+        """Slots, workers, backlog. Raises `FarmError`, as all of these."""
+        return await self._asked("status")
+
+    async def progress(self, job_id: str) -> dict[str, Any]:
+        """`frames` and `frames_planned`, with those under way."""
+        return await self._asked("progress", job_id)
+
+    async def gc(self, dry_run: bool) -> dict[str, Any]:
+        """Throw away what nobody needs, or tell what would be."""
+        return await self._asked("gc", dry_run)
+
+    async def drain(self, seconds: float) -> dict[str, Any]:
+        """Begin nothing more, and wait so long for what runs."""
+        return await self._asked("drain", seconds)
+
+    def nudge(self, job_ids: Sequence[str]) -> None:
+        """Tell the coordinator which jobs have changed. One that does not hear it looks for itself within seconds."""
+        with contextlib.suppress(RayError, ValueError):
+            self._found().wake.remote(list(job_ids))
+
+    async def _asked(self, method: str, *args: Any) -> dict[str, Any]:
+        try:
+            handle = await asyncio.to_thread(self._found)
+            told: dict[str, Any] = await getattr(handle, method).remote(*args)
+        except RayTaskError as error:
+            raise own_error(error, "The coordinator failed") from error
+        except (RayError, ValueError) as error:
+            self._handle = None
+            raise FarmError(
+                f"The coordinator does not answer: {type(error).__name__}. It comes back by itself."
+            ) from None
+        return told
+
+    def _found(self) -> Any:
+        if self._handle is None:
+            self._handle = ray.get_actor(COORDINATOR, namespace=NAMESPACE)
+        return self._handle

@@ -1,0 +1,133 @@
+"""`farm.json`: where a farm is and which processes are its own; written whole, readable by its owner alone."""
+
+import contextlib
+import json
+import os
+import secrets
+from pathlib import Path
+from typing import Literal
+
+import psutil
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from framemill.config import DataFolder
+from framemill.serve.ports import Ports
+
+#: Seconds by which start times of one process may differ: they are counted from the boot, and the clock may be set.
+SAME_START_SECONDS = 2.0
+_OWNER_ONLY = 0o600
+
+State = Literal["starting", "running", "stopping"]
+
+
+class _Told(BaseModel):
+    """Lenient: another release may have written the file."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Mark(_Told):
+    """A process for as long as it lives: numbers are used again, a number together with a start time is not."""
+
+    pid: int
+    started: float
+    """Seconds since the epoch, as psutil tells it."""
+
+    @property
+    def alive(self) -> bool:
+        """Whether that very process is there and has not ended."""
+        return same_process(self.pid, self.started)
+
+
+class FarmFile(_Told):
+    """A farm that runs, starts or stops; or ran, when its supervisor is gone."""
+
+    farm_id: str
+    """Random, of this run; every process of the farm has it as FRAMEMILL_FARM in its environment."""
+    version: str
+    state: State = "starting"
+    doing: str = ""
+    """What the supervisor waits for, in a few words."""
+    supervisor: Mark
+    head: Mark | None = None
+    """Ray's `ray start --block`, the leader of the farm's session."""
+    session: int | None = None
+    """Session id of all of the farm's processes but the supervisor and the deployer."""
+    host: str
+    port: int
+    url: str
+    """Where clients on this machine find the API."""
+    gcs_address: str
+    ports: Ports
+    temp_dir: str
+    boot_id: str
+    log_dir: str
+    restarts: int = Field(default=0, ge=0)
+    """How often the head was started again."""
+
+
+def read_farm(folder: DataFolder) -> FarmFile | None:
+    """What stands in the folder; None where nothing does, or nothing that makes sense."""
+    try:
+        return FarmFile.model_validate_json(folder.farm_file.read_bytes())
+    except (OSError, ValidationError):
+        return None
+
+
+def write_farm(folder: DataFolder, farm: FarmFile) -> None:
+    """Write it in one step: a reader sees the old one or the new one. Raises OSError."""
+    part = folder.farm_file.with_name(f".farm.{os.getpid()}.json")
+    text = json.dumps(farm.model_dump(mode="json"), indent=2) + "\n"
+    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, _OWNER_ONLY)
+    with open(descriptor, "w", encoding="utf-8") as file:
+        os.fchmod(file.fileno(), _OWNER_ONLY)
+        file.write(text)
+    part.replace(folder.farm_file)
+
+
+def remove_farm(folder: DataFolder) -> None:
+    """Nothing runs any more."""
+    folder.farm_file.unlink(missing_ok=True)
+
+
+def make_secret(path: Path) -> str:
+    """The secret in that file, made at random where there is none yet. Raises OSError."""
+    with contextlib.suppress(FileExistsError):
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _OWNER_ONLY)
+        with open(descriptor, "w", encoding="ascii") as file:
+            file.write(secrets.token_hex(32))
+    secret = path.read_text("ascii").strip()
+    if secret:
+        return secret
+    path.unlink()  # whoever made it was cut off before it wrote
+    return make_secret(path)
+
+
+def same_process(pid: int, started: float) -> bool:
+    """Whether the process of that number is there, has not ended, and began at that time."""
+    try:
+        process = psutil.Process(pid)
+        return abs(process.create_time() - started) < SAME_START_SECONDS and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False
+
+
+def mark_of(pid: int) -> Mark | None:
+    """The process that has this number now; None when it is gone."""
+    try:
+        return Mark(pid=pid, started=psutil.Process(pid).create_time())
+    except psutil.Error:
+        return None
+
+
+def this_process() -> Mark:
+    """The process that asks."""
+    return Mark(pid=os.getpid(), started=psutil.Process().create_time())
+
+
+def boot_id() -> str:
+    """Different after each boot, so that numbers of processes from before it mean nothing."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
+    except OSError:  # no Linux
+        return f"boot-{psutil.boot_time():.0f}"

@@ -1,0 +1,27 @@
+"""From settings to the place that a farm's actors are told of."""
+
+import socket
+
+from framemill.config import Settings
+from framemill.farm.place import Place
+from framemill.farm.slots import usual_slots
+from framemill.policy.admission import Limits
+from framemill.policy.retention import CacheLimits
+
+
+def place_of(settings: Settings) -> Place:
+    """The farm of service mode with those settings, on this machine."""
+    folder = settings.folder
+    return Place(
+        root=settings.data_dir,
+        database=settings.database_url,
+        slots=settings.slots or usual_slots(),
+        machine=socket.gethostname(),
+        limits=Limits(active_jobs=settings.active_jobs, jobs_per_account=settings.jobs_per_account),
+        cache=CacheLimits(cache_bytes=settings.cache_bytes, cache_days=settings.cache_days),
+        min_free_bytes=settings.min_free_bytes,
+        speculate=settings.speculate,
+        log_level=settings.log_level,
+        log_format=settings.log_format,
+        logs=folder.logs,
+    )

@@ -1,0 +1,111 @@
+"""A front door without a farm behind it: the API over a store, and a farm that says what it is told to."""
+
+import asyncio
+import contextlib
+import socket
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import uvicorn
+from fastapi import FastAPI
+
+from framemill.api.app import ApiParts, create_app
+from framemill.errors import FarmError
+from framemill.jobs import lifecycle
+from framemill.jobs.model import Job
+from framemill.jobs.states import JobEvent
+from framemill.store.database import Database
+from framemill.store.jobs import load_job, save_job
+
+KEY = "an admin's key"
+
+
+class FakeFarm:
+    """A farm that tells what it was given, or does not answer."""
+
+    def __init__(self) -> None:
+        self.told: dict[str, Any] = {"slots": 4, "backlog_seconds": 1.5}
+        self.progress_told: dict[str, Any] = {"frames": 0, "frames_planned": 0}
+        self.silent = False
+        self.hangs = False
+        self.asked: list[Any] = []
+
+    def nudged(self, job_ids: Sequence[str]) -> None:
+        """Told that these jobs have changed."""
+
+    async def _answer(self, told: dict[str, Any]) -> dict[str, Any]:
+        if self.hangs:
+            await asyncio.Event().wait()
+        if self.silent:
+            raise FarmError("The coordinator is away.")
+        return told
+
+    async def status(self) -> dict[str, Any]:
+        return await self._answer(self.told)
+
+    async def progress(self, job_id: str) -> dict[str, Any]:
+        self.asked.append(("progress", job_id))
+        return await self._answer(self.progress_told)
+
+    async def gc(self, dry_run: bool) -> dict[str, Any]:
+        self.asked.append(("gc", dry_run))
+        return await self._answer({"bytes": 12, "dry_run": dry_run})
+
+    async def drain(self, seconds: float) -> dict[str, Any]:
+        self.asked.append(("drain", seconds))
+        return await self._answer({"drained": True})
+
+
+class FrontDoor:
+    """The API over that store, and what it did: whom it nudged, what it asked the farm."""
+
+    def __init__(self, database: Database, farm: "Callable[[FrontDoor], FakeFarm] | None" = None) -> None:
+        self.database = database
+        self.farm = FakeFarm() if farm is None else farm(self)
+        self.nudged: list[list[str]] = []
+        self.app: FastAPI = create_app(ApiParts(database=database, nudge=self._nudge, admin_key=KEY, farm=self.farm))
+
+    def _nudge(self, job_ids: Sequence[str]) -> None:
+        self.nudged.append(list(job_ids))
+        self.farm.nudged(job_ids)
+
+    def moved(self, job_id: str, *events: JobEvent, **amended: Any) -> Job:
+        """What a coordinator would write."""
+        now = datetime.now(UTC)
+        with self.database.writing() as conn:
+            found = load_job(conn, job_id)
+            assert found is not None
+            job = found[0]
+            for event in events:
+                after, (notice, *_) = lifecycle.handle(job, event, now)
+                assert isinstance(notice, lifecycle.Notify)
+                save_job(conn, after, job.version, notice.kind, notice.data, now=now)
+                job = after
+            if amended:
+                after = lifecycle.amend(job, **amended)
+                save_job(conn, after, job.version, "amended", {}, now=now)
+                job = after
+        return job
+
+
+def wanted(uri: str = "https://example.org/in.mov", **more: Any) -> dict[str, Any]:
+    """The body of a new job."""
+    return {"inputs": [{"uri": uri}], "outputs": [{"target": "/out/a.mp4"}], **more}
+
+
+@contextlib.contextmanager
+def served(door: FrontDoor) -> Iterator[str]:
+    """The API under uvicorn, on a port that was free."""
+    config = uvicorn.Config(door.app, host="127.0.0.1", port=0, log_level="warning", lifespan="off", ws="none")
+    server = uvicorn.Server(config)
+    listening = socket.create_server(("127.0.0.1", 0))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join()
+        listening.close()

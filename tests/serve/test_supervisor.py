@@ -1,0 +1,218 @@
+"""Farms with a real Ray and a stand-in for what is deployed on it: started, hurt, left behind, ended.
+
+The tests share two farms and stand in the order in which these live.
+"""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from framemill.config import DataFolder
+from framemill.serve import daemon, front
+from framemill.serve.farmfile import FarmFile, read_farm
+from framemill.serve.launch import last_lines, start_detached
+from framemill.serve.ports import choose_ports, is_free
+from framemill.serve.processes import marked, members
+from framemill.serve.status import status
+
+pytestmark = [pytest.mark.farm, pytest.mark.timeout(300)]
+
+STAND_IN = [sys.executable, str(Path(__file__).with_name("stand_in.py"))]
+BACK_SECONDS = 90.0  # some 10 on an idle machine
+
+
+def eventually(condition: Callable[[], Any], seconds: float, what: str) -> Any:
+    """What the condition is, as soon as it is something."""
+    until = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < until, f"{what}: not within {seconds} s"
+        threading.Event().wait(0.05)
+    return found
+
+
+@dataclass(frozen=True)
+class Place:
+    """A data folder and the port that its farm serves at."""
+
+    folder: DataFolder
+    port: int
+
+    def variables(self) -> dict[str, str]:
+        return {"FRAMEMILL_DATA_DIR": str(self.folder.root), "FRAMEMILL_PORT": str(self.port)}
+
+    def begin(self) -> "subprocess.Popen[bytes]":
+        return start_detached([*STAND_IN, "up"], self.variables(), log=self.folder.logs / "up.log")
+
+    def up(self) -> FarmFile:
+        return daemon.start([*STAND_IN, "up"], self.variables(), self.folder, lambda _: None)
+
+    def down(self, *, now: bool = False) -> bool:
+        return daemon.end(self.folder, lambda _: None, now=now, drain_seconds=5.0)
+
+    @property
+    def farm(self) -> FarmFile:
+        farm = read_farm(self.folder)
+        assert farm is not None, last_lines(self.folder.logs / "up.log")
+        return farm
+
+    def status(self) -> dict[str, Any]:
+        return status(self.folder, self.folder.admin_key.read_text())
+
+    def pid(self, role: str) -> int | None:
+        return next((one["pid"] for one in self.status()["processes"] if one["role"] == role), None)
+
+    def serves(self) -> bool:
+        return self.folder.farm_file.exists() and self.farm.state == "running" and front.is_ready(self.farm.url)
+
+
+def left_of(farm: FarmFile) -> list[psutil.Process]:
+    assert farm.session is not None
+    return [*members(farm.session), *marked(farm.farm_id)]
+
+
+@pytest.fixture(scope="module")
+def places(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Place, Place]]:
+    """Two farms that were started at the same time."""
+    ports = choose_ports(is_free, random.SystemRandom())
+    one = Place(DataFolder(tmp_path_factory.mktemp("farm")), ports.replicas_first)
+    two = Place(DataFolder(tmp_path_factory.mktemp("farm")), ports.replicas_first + 1)
+    begun = [one.begin(), two.begin()]
+    try:
+        for place in (one, two):
+            eventually(place.serves, 2 * BACK_SECONDS, "serving for the first time")
+        yield one, two
+    finally:
+        for place in (one, two):
+            place.down(now=True)
+        for supervisor in begun:
+            supervisor.wait(10)
+
+
+@pytest.fixture(scope="module")
+def place(places: tuple[Place, Place]) -> Place:
+    return places[0]
+
+
+def test_status_names_every_process(place: Place) -> None:
+    told = place.status()
+    roles = {one["role"] for one in told["processes"]}
+    assert {"supervisor", "head", "gcs_server", "raylet", "dashboard", "agent", "coordinator", "ffmpeg"} <= roles
+    assert {"other", "actor", "client"} & roles == set()
+    assert told["state"] == "running"
+    assert (told["slots"], told["jobs"], told["backlog_seconds"]) == (2, {"encoding": 1}, 3.5)
+    assert {one["pid"] for one in told["processes"]} >= {process.pid for process in left_of(place.farm)}
+    assert all(one["rss_bytes"] > 0 and one["cpu_seconds"] >= 0 for one in told["processes"])
+
+
+def test_the_supervisor_knows_no_ray(place: Place) -> None:
+    code = "import sys, framemill.cli.up; sys.exit('ray' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_nobody_else_can_reach_or_read_what_belongs_to_the_farm(place: Place) -> None:
+    folder = place.folder
+    for path in (folder.farm_file, folder.admin_key, folder.ray_token, folder.lock):
+        assert path.stat().st_mode & 0o077 == 0
+    assert Path(place.farm.temp_dir).parent.stat().st_mode & 0o077 == 0
+    listening = {
+        connection.laddr.ip
+        for process in left_of(place.farm)
+        for connection in process.net_connections("tcp")
+        if connection.status == psutil.CONN_LISTEN
+    }
+    assert listening <= {"127.0.0.1", "::ffff:127.0.0.1", "::1"}
+
+
+def test_a_second_supervisor_is_refused(place: Place) -> None:
+    environment = {**os.environ, **place.variables()}
+    done = subprocess.run([*STAND_IN, "up"], env=environment, capture_output=True, text=True, timeout=20, check=False)
+    assert done.returncode == 1
+    assert done.stderr == (
+        f"framemill: A farm runs in {place.folder.root} already (process {place.farm.supervisor.pid}). "
+        "See `framemill status`, or end it with `framemill down`.\n"
+    )
+
+
+def test_a_port_that_is_taken_is_refused(place: Place, tmp_path: Path) -> None:
+    environment = {**os.environ, **place.variables(), "FRAMEMILL_DATA_DIR": str(tmp_path)}
+    done = subprocess.run([*STAND_IN, "up"], env=environment, capture_output=True, text=True, timeout=20, check=False)
+    assert (done.returncode, done.stderr.split(".")[0]) == (1, f"framemill: Port {place.port} is taken")
+
+
+def test_the_end_of_a_farm_is_no_other_farms_business(places: tuple[Place, Place]) -> None:
+    one, other = places
+    farm, before = other.farm, [process["pid"] for process in one.status()["processes"]]
+    assert not set(before) & {process["pid"] for process in other.status()["processes"]}
+    assert other.down()
+    assert json.loads((other.folder.root / "drained.json").read_bytes()) == {"seconds": 30.0}
+    assert_nothing_is_left(other, farm)
+    assert one.serves()
+    assert set(before) <= {process["pid"] for process in one.status()["processes"]}
+
+
+def assert_nothing_is_left(place: Place, farm: FarmFile) -> None:
+    assert left_of(farm) == []
+    assert not farm.supervisor.alive
+    assert not Path(farm.temp_dir).parent.exists()
+    assert not place.folder.farm_file.exists()
+    assert not place.folder.gcs.exists()
+    assert all(map(is_free, (place.port, *farm.ports.singles())))
+    assert place.status()["state"] == "down"
+    assert not place.down()
+
+
+def test_a_stopped_process_is_killed_and_comes_back(place: Place) -> None:
+    coordinator, child = place.pid("coordinator"), place.pid("ffmpeg")
+    assert coordinator is not None
+    assert child is not None
+    os.kill(coordinator, signal.SIGSTOP)
+    eventually(lambda: place.pid("coordinator") not in {None, coordinator}, BACK_SECONDS, "another coordinator")
+    eventually(place.serves, BACK_SECONDS, "serving again")
+    eventually(lambda: not psutil.pid_exists(child), 10, "the end of an ffmpeg in a session of its own")
+    assert place.farm.restarts == 0
+
+
+@pytest.mark.parametrize("role", ["raylet", "gcs_server", "head"])
+def test_a_head_that_is_lost_comes_back(place: Place, role: str) -> None:
+    farm, lost = place.farm, place.pid(role)
+    assert lost is not None
+    os.kill(lost, signal.SIGKILL)
+    eventually(lambda: place.farm.restarts > farm.restarts, BACK_SECONDS, "a restart")
+    eventually(place.serves, BACK_SECONDS, "serving again")
+    assert place.farm.session != farm.session
+    assert left_of(farm.model_copy(update={"farm_id": ""})) == []
+    assert place.farm.gcs_address == farm.gcs_address
+    assert len([one for one in place.status()["processes"] if one["role"] == "coordinator"]) == 1
+
+
+def test_a_farm_without_supervisor_is_ended_by_the_next_one(place: Place) -> None:
+    farm = place.farm
+    os.kill(farm.supervisor.pid, signal.SIGKILL)
+    eventually(lambda: not farm.supervisor.alive, 5, "the supervisor's end")
+    assert place.status()["state"] == "lost"
+    assert left_of(farm)
+    after = place.up()
+    assert after.farm_id != farm.farm_id
+    assert left_of(farm) == []
+    assert not Path(farm.temp_dir).parent.exists()
+    assert place.serves()
+
+
+def test_a_farm_without_supervisor_is_ended_by_down(place: Place) -> None:
+    farm = place.farm
+    os.kill(farm.supervisor.pid, signal.SIGKILL)
+    eventually(lambda: not farm.supervisor.alive, 5, "the supervisor's end")
+    assert place.down()
+    assert_nothing_is_left(place, farm)

@@ -1,0 +1,3 @@
+"""`test_store_chunks.py` on PostgreSQL."""
+
+from unit.store.test_store_chunks import *  # noqa: F403

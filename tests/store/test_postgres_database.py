@@ -1,0 +1,3 @@
+"""`test_store_database.py` on PostgreSQL."""
+
+from unit.store.test_store_database import *  # noqa: F403

@@ -1,0 +1,3 @@
+"""`test_store_events.py` on PostgreSQL."""
+
+from unit.store.test_store_events import *  # noqa: F403

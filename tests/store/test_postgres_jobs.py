@@ -1,0 +1,3 @@
+"""`test_store_jobs.py` on PostgreSQL."""
+
+from unit.store.test_store_jobs import *  # noqa: F403

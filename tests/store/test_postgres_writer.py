@@ -1,0 +1,3 @@
+"""`test_store_writer.py` on PostgreSQL."""
+
+from unit.store.test_store_writer import *  # noqa: F403

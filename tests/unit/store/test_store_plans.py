@@ -1,0 +1,156 @@
+"""How SQLite finds what it is asked for: nothing that a running farm asks reads its way through the jobs that ended."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, event, insert
+
+from framemill.jobs.model import ChunkRow, Failure, Job
+from framemill.jobs.reasons import Reason
+from framemill.jobs.states import ACTIVE_JOB, ENDED_JOB, JobState
+from framemill.jobs.usage import Usage
+from framemill.store import chunks, queue, schema
+from framemill.store.database import Database
+from framemill.store.deliveries import load_deliveries
+from framemill.store.epochs import take_epoch
+from framemill.store.events import due_notices, events_of
+from framemill.store.jobs import add_usage, charge_output, list_jobs, load_job, save_job
+from framemill.store.rows import to_row
+
+NOON = datetime.fromisoformat("2030-05-17T12:00:00+00:00")
+HELD_UNDER = "t"
+Ask = Callable[[Connection], Any]
+
+QUESTIONS: dict[str, Ask] = {
+    "queued": queue.queued,
+    "queued after": lambda conn: queue.queued(conn, "x"),
+    "held and queued": lambda conn: queue.queued(conn, states=[JobState.HELD, JobState.QUEUED]),
+    "working": queue.working,
+    "changed since": lambda conn: queue.changed_since(conn, 7),
+    "newest seq": queue.newest_seq,
+    "all jobs": list_jobs,
+    "all jobs before": lambda conn: list_jobs(conn, before="x"),
+    "an account's jobs": lambda conn: list_jobs(conn, account="a", before="x"),
+    "active jobs": lambda conn: list_jobs(conn, states=ACTIVE_JOB),
+    "ended jobs": lambda conn: list_jobs(conn, states=ENDED_JOB, before="x"),
+    "an account's ended jobs": lambda conn: list_jobs(conn, account="a", states=ENDED_JOB),
+    "a job": lambda conn: load_job(conn, "j"),
+    "its events": lambda conn: events_of(conn, "j", 7),
+    "its deliveries": lambda conn: load_deliveries(conn, "j"),
+    "its chunks": lambda conn: chunks.load_chunks(conn, "j", 1),
+    "its unfinished chunks": lambda conn: chunks.unfinished_chunks(conn, "j", 1),
+    "its frames": lambda conn: chunks.frames_of(conn, "j", 1),
+    "known chunks": lambda conn: chunks.committed_chunks(conn, ["a", "b"]),
+    "due notices": lambda conn: due_notices(conn, NOON),
+    "lease": lambda conn: chunks.lease_chunks(conn, "j", 1, ["a"], token=HELD_UNDER, worker="w", epoch=1, now=NOON),
+    "report": lambda conn: chunks.report_progress(conn, "a", "t", 1, 5),
+    "failure": lambda conn: chunks.note_failure(
+        conn, "t", 1, Failure(machine="m", reason=Reason.INTERNAL, digest="", at=NOON), ["a"]
+    ),
+    "commit": lambda conn: chunks.commit_chunk(conn, "a", "t", 1, blob="b", size=1, sha256="", seconds=1, now=NOON),
+    "release": lambda conn: chunks.release_chunks(conn, "t", 1),
+    "release some": lambda conn: chunks.release_chunks(conn, "t", 1, ["a"]),
+    "quarantine": lambda conn: chunks.quarantine_chunk(conn, "a", "t", 1, reason=Reason.INTERNAL, message=""),
+    "return": lambda conn: chunks.return_chunks(conn, "j", 1, ["a"], 1),
+    "usage": lambda conn: add_usage(conn, "j", "encode", Usage(), 1),
+    "charge": lambda conn: charge_output(conn, "j", "o1", 1, 1, 1),
+    "save": lambda conn: save_job(conn, moved(conn), 1, "edited", {}, now=NOON),
+}
+
+# The row of the farm is the only one of its table; a page is read in the order of an index and ends with the page.
+MAY_BE_SCANNED = {"SCAN farm"}
+PAGES = {"all jobs": "SCAN jobs USING INDEX sqlite_autoindex_jobs_1"}
+
+
+def moved(conn: Connection) -> Job:
+    job, _, _ = load_job(conn, "j") or (None, None, None)
+    assert job is not None
+    return job.model_copy(update={"version": job.version + 1})
+
+
+def plan_of(conn: Connection, ask: Ask) -> list[str]:
+    """What SQLite does for a question, step by step."""
+    asked: list[tuple[str, Any]] = []
+
+    def note(_conn: Any, _cursor: Any, statement: str, parameters: Any, *_rest: Any) -> None:
+        asked.append((statement, parameters))
+
+    event.listen(conn, "before_cursor_execute", note)
+    ask(conn)
+    event.remove(conn, "before_cursor_execute", note)
+    assert asked
+    return [
+        row[3] for one in asked for row in conn.exec_driver_sql(f"EXPLAIN QUERY PLAN {one[0]}", one[1] or ())
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", QUESTIONS)
+@pytest.mark.usefixtures("stored")
+def test_nothing_is_searched_for_row_by_row(
+    database: Database, make_chunks: Callable[..., list[ChunkRow]], name: str
+) -> None:
+    with database.writing() as conn:
+        chunks.replace_chunks(conn, "j", 1, make_chunks("a", "b"), epoch=take_epoch(conn))
+        steps = plan_of(conn, QUESTIONS[name])
+    allowed = MAY_BE_SCANNED | {PAGES.get(name, "")}
+    assert [step for step in steps if step.startswith("SCAN") and step not in allowed] == [], steps
+    if name != "due notices" and "jobs" in name:
+        assert "USE TEMP B-TREE FOR ORDER BY" not in steps
+
+
+@pytest.mark.usefixtures("stored")
+def test_a_chunk_is_found_among_a_jobs_ten_thousands(
+    database: Database, make_chunks: Callable[..., list[ChunkRow]]
+) -> None:
+    with database.writing() as conn:
+        chunks.replace_chunks(conn, "j", 1, make_chunks("a", "b"), epoch=take_epoch(conn))
+        for name in ("lease", "return", "report", "commit", "release"):
+            steps = [step for step in plan_of(conn, QUESTIONS[name]) if "chunks" in step]
+            assert steps
+            for step in steps:
+                assert "chunks_by_key (key=? AND job_id=? AND attempt=?)" in step or "(lease_token=?)" in step, step
+
+
+def test_whoever_deletes_a_row_finds_what_belongs_to_it() -> None:
+    """The database looks for them by itself; without an index it reads the whole table, once for every row."""
+    for table in schema.metadata.tables.values():
+        firsts = {index.columns[0].name for index in table.indexes} | {next(iter(table.primary_key.columns)).name}
+        assert {key.parent.name for key in table.foreign_keys} <= firsts, table.name
+
+
+def steps_of(conn: Connection, ask: Ask) -> int:
+    """How many instructions SQLite executes for a question, in tens."""
+    counted = 0
+
+    def count() -> int:
+        nonlocal counted
+        counted += 1
+        return 0
+
+    driver: Any = conn.connection.dbapi_connection
+    driver.set_progress_handler(count, 10)
+    ask(conn)
+    driver.set_progress_handler(None, 10)
+    return counted
+
+
+def test_no_question_takes_longer_after_many_jobs_have_ended(
+    database: Database, make_job: Callable[..., Job], stored: Job
+) -> None:
+    """Measured in instructions: a clock would tell of the machine."""
+    asked = {
+        name: QUESTIONS[name]
+        for name in ("queued", "held and queued", "working", "newest seq", "an account's jobs", "active jobs")
+    }
+    asked |= {name: QUESTIONS[name] for name in ("all jobs before", "due notices", "a job", "its events")}
+    waiting = [make_job(id=f"w{number}") for number in range(150)]
+    ended = [make_job(id=f"e{number}", state=sorted(ENDED_JOB)[number % 3]) for number in range(3000)]
+    with database.writing() as conn:
+        conn.execute(insert(schema.jobs), [to_row(job, schema.jobs) for job in waiting])
+        before = {name: steps_of(conn, ask) for name, ask in asked.items()}
+        conn.execute(insert(schema.jobs), [to_row(job, schema.jobs) for job in ended])
+        after = {name: steps_of(conn, ask) for name, ask in asked.items()}
+    assert before["queued"] > 100
+    assert {name: after[name] for name in asked if after[name] > 1.1 * before[name] + 10} == {}
