@@ -39,7 +39,7 @@ def strike(farm: TestedFarm, fault: Fault, job_id: str) -> tuple[Done, Undo | No
         number = signal.SIGKILL if how == "kill" else signal.SIGSTOP
         seen = farm.look()
         hit = [_one_of(seen, role, fault.which) for role in fault.roles]
-        done.before = Counter(process.role for process in seen if process.role in fault.roles)
+        done.before = dict(Counter(process.role for process in seen if process.role in fault.roles))
         done.at = time.time()
         for process in hit:
             with contextlib.suppress(ProcessLookupError):

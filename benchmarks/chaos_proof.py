@@ -100,12 +100,18 @@ def under_way(orders: Iterable[Order], at: float, committed: Collection[str] = (
 
 
 def noticed_after(record: Record, done: Done) -> float | None:
-    """Seconds until work that the fault took away was begun again; None where none was, or it went on by itself."""
-    if not {"worker", "ffmpeg", *HEAD} & set(done.fault.roles):
+    """Seconds until work that the fault took away was begun again, or until its worker saw that an ffmpeg was gone,
+    whose work then waits for its turn. None where none was lost, or it went on by itself."""
+    roles = set(done.fault.roles)
+    if not {"worker", "ffmpeg", *HEAD} & roles:
         return None
     lost = under_way(record.orders, done.at, done.committed)
-    again = [o.at for o in record.orders if o.what == "order_begun" and o.at > done.at and o.task in lost]
-    return min(again) - done.at if again else None
+    after = [order for order in record.orders if order.at > done.at and order.task in lost]
+    if roles == {"ffmpeg"}:
+        seen = [order.at for order in after if order.failed]
+    else:
+        seen = [order.at for order in after if order.what == "order_begun"]
+    return min(seen) - done.at if seen else None
 
 
 def went_on_after(record: Record, done: Done) -> float | None:

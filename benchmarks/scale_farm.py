@@ -353,6 +353,7 @@ class SleepingHands:
 
     def _join(self, order: StitchOrder) -> tuple[float, Result]:
         asked, _ = self._of(order.title_key)
+        Path(order.folder).mkdir(exist_ok=True)
         (Path(order.folder) / order.name).write_bytes(b"joined")
         count = sum(asked.frames)
         seconds = count * JOIN_SECONDS

@@ -19,7 +19,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from framemill.errors import InvalidSetting, UnknownSetting, WrongUse
+from framemill.errors import FarmError, InvalidSetting, UnknownSetting, WrongUse
 from framemill.secrets import mask_url, masked_settings, secrets_of
 
 log = logging.getLogger(__name__)
@@ -38,6 +38,14 @@ def ffmpeg_override() -> str | None:
 def notify_socket() -> str | None:
     """`NOTIFY_SOCKET`: where systemd wants to hear how a service stands that it has started."""
     return os.environ.get("NOTIFY_SOCKET") or None
+
+
+def ray_address() -> str:
+    """`RAY_ADDRESS`: the cluster that this process was started for. Raises `FarmError` where there is none."""
+    address = os.environ.get("RAY_ADDRESS")
+    if not address:
+        raise FarmError("RAY_ADDRESS is not set: this is started by `framemill up`, and not by hand.")
+    return address
 
 
 def usable_cpus() -> int:
@@ -209,8 +217,8 @@ class Settings(BaseSettings):
     """Bytes free on the disk below which no job is begun."""
     jobs_per_account: int | None = Field(default=None, ge=1)
     """Jobs of one account worked on at once; none: as many as there are."""
-    active_jobs: int = Field(default=64, ge=1)
-    """Most jobs worked on at once."""
+    active_jobs: int | None = Field(default=None, ge=1)
+    """Most jobs worked on at once; none: two a slot, and 64 at least."""
     drain_seconds: float = Field(default=30.0, ge=0)
     """How long `framemill down` waits for the chunks under way."""
     speculate: bool = True

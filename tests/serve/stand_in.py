@@ -1,6 +1,7 @@
 """A deployer for tests: one detached actor, which serves what a farm's front door does, and gives signs of life.
 
-As a script it deploys; with `up` as its only word it runs a farm that is deployed by it.
+As a script it deploys; with `up` as its only word it runs a farm that is deployed by it, and with `broken` one that
+cannot be deployed.
 """
 
 import json
@@ -19,6 +20,7 @@ from framemill.config import load_settings
 from framemill.errors import FramemillError
 from framemill.logs import log_file, log_to
 from framemill.serve.service import run_farm
+from framemill.serve.supervisor import Patience
 
 ACTOR = "coordinator"
 
@@ -99,14 +101,20 @@ def say(sentence: str) -> None:
     sys.stdout.flush()
 
 
-def up() -> None:
+def up(deployer: list[str], **ways: Any) -> None:
     settings = load_settings()
     log_to("INFO", "text", file=log_file(settings.folder.logs, "supervisor"))
     try:
-        run_farm(settings, say, deployer=[sys.executable, __file__])
+        run_farm(settings, say, deployer=deployer, **ways)
     except FramemillError as error:
         sys.exit(f"framemill: {error.message}")
 
 
 if __name__ == "__main__":
-    up() if sys.argv[1:] == ["up"] else deploy()
+    match sys.argv[1:]:
+        case ["up"]:
+            up([sys.executable, __file__])
+        case ["broken"]:
+            up([sys.executable, "-c", "exit('the database is on fire')"], patience=Patience(first_tries=1))
+        case _:
+            deploy()

@@ -10,6 +10,7 @@ import sqlite3
 import subprocess
 import sys
 import tarfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -92,12 +93,15 @@ def _says(process: psutil.Process, word: str) -> bool:
         return False
 
 
+_LOOK = threading.Event()  # never set: other processes tell nobody when they are there
+
+
 def until(holds: Callable[[], bool], what: str, seconds: float = PATIENCE) -> None:
     """Wait for another process to come that far."""
     end = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < end, f"{what} did not happen within {seconds:g} s"
-        time.sleep(0.05)
+        _LOOK.wait(0.05)
 
 
 @pytest.fixture(scope="module")

@@ -20,6 +20,7 @@ import psutil
 import pytest
 
 from framemill.config import DataFolder
+from framemill.errors import FarmError
 from framemill.serve import daemon, front
 from framemill.serve.farmfile import FarmFile, read_farm
 from framemill.serve.launch import last_lines, start_detached
@@ -151,6 +152,17 @@ def test_a_port_that_is_taken_is_refused(place: Place, tmp_path: Path) -> None:
     assert (done.returncode, done.stderr.split(".")[0]) == (1, f"framemill: Port {place.port} is taken")
 
 
+def test_a_farm_that_cannot_be_deployed_is_given_up_and_says_why(tmp_path: Path) -> None:
+    place = Place(DataFolder(tmp_path), choose_ports(is_free, random.SystemRandom()).replicas_first)
+    with pytest.raises(FarmError) as raised:
+        daemon.start([*STAND_IN, "broken"], place.variables(), place.folder, lambda _: None)
+    first, last = raised.value.message.splitlines()[:: len(raised.value.message.splitlines()) - 1]
+    assert first == f"The deployer failed with status 1. The end of {tmp_path / 'logs' / 'deploy.log'}:"
+    assert last == "the database is on fire"
+    assert place.status()["state"] == "down"
+    assert not place.folder.farm_file.exists()
+
+
 def test_the_end_of_a_farm_is_no_other_farms_business(places: tuple[Place, Place]) -> None:
     one, other = places
     farm, before = other.farm, [process["pid"] for process in one.status()["processes"]]
@@ -193,7 +205,6 @@ def test_a_head_that_is_lost_comes_back(place: Place, role: str) -> None:
     eventually(place.serves, BACK_SECONDS, "serving again")
     assert place.farm.session != farm.session
     assert left_of(farm.model_copy(update={"farm_id": ""})) == []
-    assert place.farm.gcs_address == farm.gcs_address
     assert len([one for one in place.status()["processes"] if one["role"] == "coordinator"]) == 1
 
 

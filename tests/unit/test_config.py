@@ -39,7 +39,7 @@ def test_nothing_needs_to_be_set(tmp_path: Path) -> None:
 
     assert (settings.host, settings.port, settings.slots) == ("127.0.0.1", 8000, None)
     assert (settings.cache_bytes, settings.min_free_bytes, settings.drain_seconds) == (20 * GIB, GIB, 30)
-    assert (settings.active_jobs, settings.jobs_per_account, settings.speculate) == (64, None, True)
+    assert (settings.active_jobs, settings.jobs_per_account, settings.speculate) == (None, None, True)
     assert settings.database_url == f"sqlite:///{tmp_path}/framemill.db"
     assert origins(settings) == dict.fromkeys(Settings.model_fields, "default") | {"data_dir": "--data-dir"}
 

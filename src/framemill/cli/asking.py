@@ -132,9 +132,13 @@ def resume(as_json: bool, **farm: str | None) -> None:
 @_json
 @farm_options
 def gc(dry_run: bool, as_json: bool, **farm: str | None) -> None:
-    """Throw away chunks and files that nobody needs."""
-    from framemill.cli.farm import gc_command, the_farm
+    """Throw away chunks and files that nobody needs, whether the farm runs or not."""
+    from framemill.cli.farm import collect_command, gc_command, the_farm
+    from framemill.cli.finding import find_farm
 
+    if find_farm(**farm) is None:
+        collect_command(farm["data_dir"], dry_run=dry_run, as_json=as_json)
+        return
     with the_farm(**farm) as client:
         gc_command(client, dry_run=dry_run, as_json=as_json)
 

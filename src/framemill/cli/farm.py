@@ -11,6 +11,7 @@ from framemill.cli.look import print_json
 from framemill.client import Framemill
 from framemill.config import load_settings
 from framemill.errors import FarmError
+from framemill.services.collecting import collect_here
 
 _STARTING_SECONDS = 60.0
 _USUAL_SECONDS = 5.0
@@ -46,7 +47,15 @@ def resume_command(farm: Framemill, *, as_json: bool) -> None:
 
 def gc_command(farm: Framemill, *, dry_run: bool, as_json: bool) -> None:
     """Throw away what nobody needs."""
-    told = farm.gc(dry_run=dry_run)
+    _tell_collected(farm.gc(dry_run=dry_run), as_json=as_json)
+
+
+def collect_command(data_dir: str | None, *, dry_run: bool, as_json: bool) -> None:
+    """The same in the folder of a farm that does not run."""
+    _tell_collected(collect_here(load_settings(data_dir=data_dir), dry_run=dry_run), as_json=as_json)
+
+
+def _tell_collected(told: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
         print_json(told)
         return

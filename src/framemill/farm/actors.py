@@ -2,6 +2,8 @@
 
 import asyncio
 import functools
+import logging
+import os
 
 from framemill.farm.bench import Bench
 from framemill.farm.canary import encode_canary
@@ -13,6 +15,8 @@ from framemill.logs import log_file, log_to
 from framemill.media import isolate
 from framemill.policy.tasks import ENCODE, STITCH, Lane
 
+log = logging.getLogger(__name__)
+
 
 class _Carrier:
     """Carries out orders, and reports."""
@@ -23,6 +27,7 @@ class _Carrier:
         self._bench = Bench(name, place.machine, lane, slots, functools.partial(perform, blobs=place.blobs))
         canary = encode_canary if lane == ENCODE and place.patient else None
         self._reporting = asyncio.get_running_loop().create_task(keep_reporting(self._bench, place, canary))
+        self._reporting.add_done_callback(_end_process)
 
     async def do(self, task: str, order: Order, epoch: int) -> Result:
         """Carry out an order, or join it."""
@@ -45,6 +50,13 @@ class Stitcher(_Carrier):
 
     def __init__(self, place: Place, name: str) -> None:
         super().__init__(place, name, STITCH, min(place.slots, _MOST_JOINS))
+
+
+def _end_process(reporting: "asyncio.Task[None]") -> None:
+    """Who does not report any more is given nothing more: another process starts in its place."""
+    error = None if reporting.cancelled() else reporting.exception()
+    log.critical("reporting ended, and so does this process", exc_info=error, extra={"action": "worker_ended"})
+    os._exit(1)
 
 
 _MOST_JOINS = 4  # each reads and writes as fast as the disk does

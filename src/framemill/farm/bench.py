@@ -17,6 +17,7 @@ import psutil
 from framemill.errors import StaleOrder
 from framemill.farm.orders import Order, Result
 from framemill.policy.fleet import Report, Running
+from framemill.policy.retry import KINDS, Kind
 from framemill.policy.tasks import Lane
 
 log = logging.getLogger(__name__)
@@ -38,6 +39,13 @@ class _Work:
     told: int = -1
     """The last epoch that was told the result."""
 
+    @property
+    def failed(self) -> bool:
+        """It came to nothing, and somebody was told so: nobody else takes it for a failure of his own try."""
+        if self.told < 0 or not self.doing.done():
+            return False
+        return self.doing.cancelled() or self.doing.exception() is not None or self.doing.result().reason is not None
+
 
 class Bench:
     """The work of one worker or stitcher."""
@@ -46,6 +54,8 @@ class Bench:
         self._perform = perform
         self._work: dict[str, _Work] = {}
         self._epoch = 0
+        self.doubted = asyncio.Event()
+        """Set when something failed that may be the machine's fault: it has to prove itself again."""
         own = psutil.Process()
         self._report = Report(
             worker=name,
@@ -58,15 +68,16 @@ class Bench:
             started=own.create_time(),
         )
 
-    def note_canary(self, canary: str) -> None:
-        """What came of the machine's canary."""
-        self._report = self._report._replace(canary=canary)
+    def note_canary(self, canary: str, build: str) -> None:
+        """What came of the machine's canary, with that ffmpeg build and architecture."""
+        self._report = self._report._replace(canary=canary, build=build)
 
     async def do(self, task: str, order: Order, epoch: int) -> Result:
         """What comes of the order. Raises `StaleOrder` when a later coordinator has been heard of."""
         self._obey(epoch)
         work = self._work.get(task)
-        while work is not None and (work.doing.cancelling() or work.told == epoch):  # it is asked for anew
+        while work is not None and (work.doing.cancelling() or work.told == epoch or work.failed):
+            # It is stopped, or what came of it was told already: it is asked for anew.
             await asyncio.wait([work.doing])
             if self._work.get(task) is work:
                 del self._work[task]
@@ -81,7 +92,7 @@ class Bench:
             raise StaleOrder(f"{task} was stopped: nobody waited for it any more.") from None
         finally:
             if work.doing.done():
-                work.told = epoch
+                work.told = max(work.told, epoch)
 
     async def stop(self, task: str, epoch: int) -> None:
         """Have it ended: its children are dead when this returns."""
@@ -109,7 +120,7 @@ class Bench:
             running=tuple(
                 Running(task, 1.0 if work.doing.done() else work.share, now - work.since)
                 for task, work in self._work.items()
-                if work.told < self._epoch
+                if work.told < self._epoch and not work.failed
             )
         )
 
@@ -122,14 +133,15 @@ class Bench:
         told = {"task": task, **order.model_dump(include={"title_key", "rendition", "group"})}
         log.info("%s is begun", task, extra={"action": "order_begun", **told})
         doing = asyncio.ensure_future(self._perform(order, lambda share: setattr(work, "share", share)))
-        doing.add_done_callback(lambda done: _note_end(told, done))
+        doing.add_done_callback(lambda done: self._note_end(told, done))
         work = _Work(doing, asyncio.get_running_loop().time())
         return work
 
-
-def _note_end(told: dict[str, Any], done: "asyncio.Task[Result]") -> None:
-    if done.cancelled() or done.exception() is not None:
-        log.info("%s was ended", told["task"], extra={"action": "order_ended", **told})
-        return
-    reason = done.result().reason
-    log.info("%s is done", told["task"], extra={"action": "order_done", **told, "reason": reason})
+    def _note_end(self, told: dict[str, Any], done: "asyncio.Task[Result]") -> None:
+        if done.cancelled() or done.exception() is not None:
+            log.info("%s was ended", told["task"], extra={"action": "order_ended", **told})
+            return
+        reason = done.result().reason
+        log.info("%s is done", told["task"], extra={"action": "order_done", **told, "reason": reason})
+        if reason is not None and KINDS[reason] is Kind.REPEATABLE:
+            self.doubted.set()

@@ -1,11 +1,14 @@
 """A small encode: the same on every machine of one ffmpeg build and architecture, or the machine is ill."""
 
 import hashlib
+import logging
 import tempfile
 from pathlib import Path
 
 from framemill.errors import FramemillError
 from framemill.media import ffmpeg
+
+log = logging.getLogger(__name__)
 
 # Moving pictures with detail, through the filters, the encoder and the flags that chunks are made with.
 _ARGS = (
@@ -16,14 +19,18 @@ _ARGS = (
 )
 FAILED = "failed"
 _SECONDS = 60.0
+_TRIES = 3
 
 
 async def encode_canary() -> str:
-    """SHA-256 of the canary as this machine encodes it; `failed` where it cannot."""
-    with tempfile.TemporaryDirectory(prefix="framemill-canary-") as folder:
-        path = Path(folder) / "canary.h264"
+    """SHA-256 of the canary as this machine encodes it; `failed` where it cannot, time and again: somebody may have
+    killed the child, or the machine may be too busy."""
+    for _ in range(_TRIES):
         try:
-            await ffmpeg.ffmpeg([*_ARGS, str(path)], timeout=_SECONDS)
-        except (FramemillError, TimeoutError):
-            return FAILED
-        return hashlib.sha256(path.read_bytes()).hexdigest()
+            with tempfile.TemporaryDirectory(prefix="framemill-canary-") as folder:
+                path = Path(folder) / "canary.h264"
+                await ffmpeg.ffmpeg([*_ARGS, str(path)], timeout=_SECONDS)
+                return hashlib.sha256(path.read_bytes()).hexdigest()
+        except (FramemillError, OSError) as error:  # a TimeoutError is an OSError
+            log.warning("the canary failed: %r", error, extra={"action": "canary_failed"})
+    return FAILED

@@ -268,7 +268,7 @@ class Dispatcher:
             return ended
         except EpochOver:
             raise
-        except WorkerLost as error:
+        except (WorkerLost, StaleOrder) as error:  # nor does an order that was stopped tell anything of the task
             result = Result(reason=Reason.WORKER_LOST, message=error.message)
             return Unknown(self._failure(machine, Reason.WORKER_LOST, ""), result)
         except (FramemillError, OSError, MemoryError) as error:

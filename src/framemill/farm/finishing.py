@@ -3,6 +3,8 @@
 import asyncio
 import contextlib
 import hashlib
+import os
+import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -34,20 +36,32 @@ _BLOCK = 1 << 20
 
 
 async def finish(order: StitchOrder, blobs: LocalBlobs) -> Stitched:
-    """Write and verify one output. Failures come back as values."""
+    """Write and verify one output, and put it into its folder as a whole. Failures come back as values."""
     title = load_title(blobs, order.title_key)
     damaged = await asyncio.to_thread(_damaged, title, order.title_key, blobs)
     if damaged:
         return Stitched(reason=Reason.CHUNK_MISMATCH, message="Bytes on the disk have changed.", damaged=damaged)
-    finisher = _Finisher(title, blobs, Path(order.folder), full=order.verify == "full")
+    folder = Path(order.folder)
+    # Another stitcher may be at it, too: one that was given up too soon, or that a coordinator before this one asked.
+    draft = folder.with_name(f".{folder.name}-{os.urandom(4).hex()}")
+    finisher = _Finisher(title, blobs, draft, full=order.verify == "full")
     try:
+        draft.mkdir()
         proof = await finisher.write(order.name)
         with finisher.stage("checksum"):
             files = await asyncio.to_thread(_checksums, finisher.folder)
+        await asyncio.to_thread(_put, draft, folder)
     except (FramemillError, OSError) as error:
         message = error.message if isinstance(error, FramemillError) else str(error)
         return Stitched(reason=reason_of(error), message=message, stages=finisher.used)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
     return Stitched(files=tuple(files), proof=proof, stages=finisher.used)
+
+
+def _put(draft: Path, folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    draft.replace(folder)
 
 
 def _damaged(title: Title, title_key: str, blobs: LocalBlobs) -> tuple[str, ...]:

@@ -78,8 +78,8 @@ class JobStore:
         await self.write(note)
 
     async def save_input(self, changed: Input) -> None:
-        """Write an input of the job."""
-        await self.write(lambda conn: job_rows.save_input(conn, changed))
+        """Write an input of the job, as long as it is one."""
+        await self.write(lambda conn: job_rows.change_input(conn, changed))
 
     async def account(self, stage: str, usage: Usage) -> None:
         """Count what a stage has used."""

@@ -134,7 +134,7 @@ class StitchOrder(Value):
 
     title_key: str
     folder: str
-    """Where the result is written, on this machine; it exists."""
+    """Where the result is put, on this machine; the folder that it is in exists."""
     name: str
     """File name of a file, stem of a package's MP4."""
     verify: Literal["packets", "full"] = "packets"

@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from framemill.farm.canary import FAILED
 from framemill.farm.collecting import Collected, collect
 from framemill.farm.coordination import LOOK_SECONDS, Coordination
 from framemill.farm.keeping import in_use
@@ -31,6 +32,8 @@ log = logging.getLogger(__name__)
 
 COLLECT_SECONDS = 600.0
 DRAINING = "draining"
+_WRONG_CANARY = "Its canary does not come out as on the other machines."
+_NO_CANARY = "Its canary could not be encoded; it is tried again every half minute."
 _UNDRAIN_SECONDS = 60.0
 _ROOM_AGAIN = 64 << 20  # bytes that must have become free before a full disk is tried again
 
@@ -145,14 +148,15 @@ class Upkeep:
         """A machine whose canary comes out wrong gets no work, until it comes out right."""
 
         def judge(conn: Connection) -> Machine:
-            expected = machine_rows.known_canary(conn, report.build, "", report.canary)
-            well = report.canary == expected
+            failed = report.canary == FAILED
+            # What did not come out at all is no measure for others.
+            well = not failed and report.canary == machine_rows.known_canary(conn, report.build, "", report.canary)
             told = Machine(
                 id=machine,
                 name=machine,
                 state="ready" if well else "quarantined",
                 reason=None if well else Reason.QUARANTINED,
-                message=None if well else "Its canary does not come out as on the other machines.",
+                message=None if well else _NO_CANARY if failed else _WRONG_CANARY,
                 canary=report.canary,
                 build=report.build,
                 seen_at=datetime.now(UTC),

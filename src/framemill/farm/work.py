@@ -60,7 +60,7 @@ def piece_tasks(pieces: Sequence[Piece], titles: Mapping[str, Title], standing: 
         chunks = plan.group_chunks(plan.groups[piece.group])
         tasks.append(
             Task(
-                id=f"{standing.job if alone else ''}chunks:{_name_of(piece.keys)}",
+                id=_name_of(piece.keys, standing.job if alone else ""),
                 standing=standing,
                 turn=chunks[0].first if plan.segments else 0,
                 effort=sum(chunk.effort for chunk in chunks) * scales[rendition],
@@ -70,9 +70,11 @@ def piece_tasks(pieces: Sequence[Piece], titles: Mapping[str, Title], standing: 
     return tasks
 
 
-def _name_of(keys: tuple[str, ...]) -> str:
-    """Names exactly those chunks."""
-    return keys[0] if len(keys) == 1 else hashlib.sha256("+".join(keys).encode()).hexdigest()
+def _name_of(keys: tuple[str, ...], owner: str) -> str:
+    """Names exactly those chunks. One that is shared goes by its key itself: very many may wait."""
+    if len(keys) == 1 and not owner:
+        return keys[0]
+    return f"{owner}chunks:{hashlib.sha256('+'.join(keys).encode()).hexdigest()}"
 
 
 def extra_tasks(orders: Sequence[ExtraOrder], titles: Mapping[str, Title], standing: Standing) -> list[Task]:

@@ -127,6 +127,8 @@ class Dispatch:
         """The job has another standing; it counts for what waits."""
         for task_id in self._of_job.get(standing.job, ()):
             wanted = self._wanted[task_id]
+            if all(task.job != standing.job or task.standing == standing for task in wanted.asked):
+                continue  # most changes of a job are none of its standing
             stood = (task._replace(standing=standing) if task.job == standing.job else task for task in wanted.asked)
             self._ask(wanted, tuple(stood))
 

@@ -125,13 +125,14 @@ class WorkQueue:
             heapq.heappush(self._openers, (-standing.priority, standing.deadline, rank, task))
             return
         self._trim(self._longest)
-        heapq.heappush(self._longest, (-standing.priority, -task.effort, rank, task))
+        shortness = -task.effort  # once: there may be a hundred thousand of them
+        heapq.heappush(self._longest, (-standing.priority, shortness, rank, task))
         line = self._by_job.get(standing)
         if line is None:
             line = self._by_job[standing] = _Line()
             self._join_flow(standing)
         line.waiting += 1
-        heapq.heappush(line.entries, _Entry(task.turn, -task.effort, rank, task))
+        heapq.heappush(line.entries, _Entry(task.turn, shortness, rank, task))
 
     def remove(self, task_id: str) -> Task | None:
         """Take one out of its turn; None when it does not wait."""

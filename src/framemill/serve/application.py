@@ -29,6 +29,7 @@ def build_app() -> FastAPI:
             nudge=facts.nudge,
             admin_key=key.get_secret_value() if key is not None else make_secret(settings.folder.admin_key),
             farm=facts,
+            tells_request_id=False,  # Serve does
         )
     )
 

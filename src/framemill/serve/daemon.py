@@ -35,8 +35,7 @@ def supervised(folder: DataFolder) -> FarmFile | None:
     farm = read_farm(folder)
     if farm is None:
         return None
-    pid = farm.supervisor.pid
-    return farm if farm.supervisor.alive or (psutil.pid_exists(pid) and is_locked(folder.lock)) else None
+    return farm if farm.supervisor.alive or (_is_there(farm.supervisor.pid) and is_locked(folder.lock)) else None
 
 
 def start(argv: Sequence[str], variables: Mapping[str, str], folder: DataFolder, doing: Doing) -> FarmFile:
@@ -82,6 +81,13 @@ def end(folder: DataFolder, doing: Doing, *, now: bool = False, drain_seconds: f
     with farm_lock(folder.lock, patience_seconds=5.0):
         end_leftovers(folder)
     return True
+
+
+def _is_there(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False
 
 
 def _gone(folder: DataFolder, farm: FarmFile, doing: Doing, seconds: float) -> bool:

@@ -4,12 +4,11 @@ Harmless when they are there already: a head that came back with its cluster's s
 """
 
 import contextlib
-import os
 
 import ray
 from ray import serve
 
-from framemill.config import load_settings
+from framemill.config import load_settings, ray_address
 from framemill.farm.cluster import assemble
 from framemill.farm.place import NAMESPACE
 from framemill.serve.application import Api
@@ -23,9 +22,7 @@ def main() -> None:
     place = place_of(settings)
     with contextlib.closing(Database(place.database)) as database:
         database.create()
-    ray.init(
-        os.environ["RAY_ADDRESS"], namespace=NAMESPACE, log_to_driver=False, configure_logging=False
-    )  # fmt: skip
+    ray.init(ray_address(), namespace=NAMESPACE, log_to_driver=False, configure_logging=False)
     assemble(place, detached=True)
     serve.start(proxy_location="HeadOnly", http_options={"host": settings.host, "port": settings.port})
     serve.run(Api.bind(), name="api", route_prefix="/")  # type: ignore[attr-defined]

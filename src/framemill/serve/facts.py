@@ -1,9 +1,9 @@
 """What the API asks of a living farm: calls to its coordinator."""
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import ray
@@ -15,12 +15,15 @@ from framemill.farm.rayhands import own_error
 
 log = logging.getLogger(__name__)
 
+_WAKE_SECONDS = 5.0
+
 
 class CoordinatorFacts:
     """The coordinator, as long as it answers; found again when another one has taken its place."""
 
     def __init__(self) -> None:
         self._handle: Any = None
+        self._nudging = ThreadPoolExecutor(1, thread_name_prefix="nudge")
 
     async def status(self) -> dict[str, Any]:
         """Slots, workers, backlog. Raises `FarmError`, as all of these."""
@@ -39,9 +42,16 @@ class CoordinatorFacts:
         return await self._asked("drain", seconds)
 
     def nudge(self, job_ids: Sequence[str]) -> None:
-        """Tell the coordinator which jobs have changed. One that does not hear it looks for itself within seconds."""
-        with contextlib.suppress(RayError, ValueError):
-            self._found().wake.remote(list(job_ids))
+        """Tell the coordinator which jobs have changed, without waiting for it. One that does not hear it looks for
+        itself within seconds."""
+        self._nudging.submit(self._wake, list(job_ids))
+
+    def _wake(self, job_ids: list[str]) -> None:
+        try:
+            ray.get(self._found().wake.remote(job_ids), timeout=_WAKE_SECONDS)
+        except (RayError, ValueError) as error:
+            self._handle = None
+            log.info("the coordinator was not nudged: %s", type(error).__name__)
 
     async def _asked(self, method: str, *args: Any) -> dict[str, Any]:
         try:

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from framemill.config import DataFolder
 from framemill.serve.ports import Ports
 
-#: Seconds by which start times of one process may differ: they are counted from the boot, and the clock may be set.
+#: Seconds by which start times of one process may differ: they are counted from the boot, and clocks are adjusted.
 SAME_START_SECONDS = 2.0
 _OWNER_ONLY = 0o600
 
@@ -31,12 +31,22 @@ class Mark(_Told):
 
     pid: int
     started: float
-    """Seconds since the epoch, as psutil tells it."""
+    """Seconds since the epoch, as psutil tells it; another one when the clock was set meanwhile."""
+    ticks: int | None = None
+    """The same in the kernel's ticks since the boot, where the kernel tells them: no clock changes these."""
 
     @property
     def alive(self) -> bool:
         """Whether that very process is there and has not ended."""
-        return same_process(self.pid, self.started)
+        try:
+            process = psutil.Process(self.pid)
+            ended = process.status() == psutil.STATUS_ZOMBIE
+            ticks = _ticks(self.pid)
+            if self.ticks is not None and ticks is not None:
+                return not ended and self.ticks == ticks
+            return not ended and abs(process.create_time() - self.started) < SAME_START_SECONDS
+        except psutil.Error:
+            return False
 
 
 class FarmFile(_Told):
@@ -103,26 +113,26 @@ def make_secret(path: Path) -> str:
     return make_secret(path)
 
 
-def same_process(pid: int, started: float) -> bool:
-    """Whether the process of that number is there, has not ended, and began at that time."""
-    try:
-        process = psutil.Process(pid)
-        return abs(process.create_time() - started) < SAME_START_SECONDS and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.Error:
-        return False
-
-
 def mark_of(pid: int) -> Mark | None:
     """The process that has this number now; None when it is gone."""
     try:
-        return Mark(pid=pid, started=psutil.Process(pid).create_time())
+        return Mark(pid=pid, started=psutil.Process(pid).create_time(), ticks=_ticks(pid))
     except psutil.Error:
         return None
 
 
 def this_process() -> Mark:
     """The process that asks."""
-    return Mark(pid=os.getpid(), started=psutil.Process().create_time())
+    pid = os.getpid()
+    return Mark(pid=pid, started=psutil.Process().create_time(), ticks=_ticks(pid))
+
+
+def _ticks(pid: int) -> int | None:
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_bytes()
+    except OSError:
+        return None
+    return int(stat.rpartition(b")")[2].split()[19])  # field 22 of proc(5), counted from behind the name
 
 
 def boot_id() -> str:

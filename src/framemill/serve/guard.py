@@ -7,9 +7,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import psutil
+
 from framemill.errors import FarmError
 from framemill.serve.front import is_alive
-from framemill.serve.processes import Lookout, kill
+from framemill.serve.processes import Lookout
 from framemill.serve.watch import Memory, Sign, Snapshot, Verdict, judge
 
 log = logging.getLogger(__name__)
@@ -32,15 +34,19 @@ class Guard:
         while True:
             await asyncio.sleep(LOOK_SECONDS)
             asked = await asyncio.to_thread(is_alive, self._url) if door_open() else None
-            verdict = self._look(asked)
+            try:
+                verdict = self._look(asked)
+            except (OSError, psutil.Error) as error:  # no file descriptors left: whoever watches may not go first
+                log.error("the farm's processes cannot be seen: %s", error, extra={"action": "not_watched"})
+                continue
             if verdict.restart:
-                raise FarmError(f"Everything is started again: {verdict.restart}.")
+                raise FarmError(f"Ray's head was lost: {verdict.restart}.")
 
     def _look(self, asked: bool | None) -> Verdict:
         seen = Snapshot(time.monotonic(), self._lookout.look(), read_sign(self._sign), asked)
         self._memory, verdict = judge(self._memory, seen)
         for doomed in verdict.kills:
-            if kill(doomed.process):
+            if self._lookout.kill(doomed.process):
                 told = {"pid": doomed.process.pid, "role": doomed.process.role}
                 why = f"killed {doomed.process.role} {doomed.process.pid}: {doomed.why}"
                 log.warning("%s", why, extra={"action": "process_killed", **told})

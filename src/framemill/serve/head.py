@@ -103,6 +103,8 @@ class HeadPlan:
             "RAY_health_check_timeout_ms": "3000",
             "RAY_health_check_failure_threshold": "3",
             "RAY_health_check_initial_delay_ms": "3000",
+            # On a busy machine Ray's own helpers start slowly; that is no reason to start all of it again.
+            "RAY_agent_register_timeout_ms": "120000",
             "RAY_gcs_storage": "rocksdb" if self.gcs is not None else "memory",
             **({} if self.gcs is None else {"RAY_gcs_storage_path": str(self.gcs)}),
             **self._serve_variables(),

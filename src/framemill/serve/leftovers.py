@@ -6,7 +6,7 @@ from pathlib import Path
 from framemill.config import DataFolder
 from framemill.errors import FarmError
 from framemill.serve.farmfile import FarmFile, boot_id, read_farm, remove_farm
-from framemill.serve.head import remove_temp_dir
+from framemill.serve.head import forget, remove_temp_dir
 from framemill.serve.processes import end_session, is_ours
 
 log = logging.getLogger(__name__)
@@ -23,6 +23,8 @@ def end_leftovers(folder: DataFolder) -> FarmFile | None:
     if farm.boot_id == boot_id():  # before the last boot there were other processes of these numbers
         end_farm(farm)
     remove_temp_dir(Path(farm.temp_dir))
+    forget(folder.gcs)
+    folder.sign_of_life.unlink(missing_ok=True)
     remove_farm(folder)
     log.warning("ended what was left of farm %s", farm.farm_id, extra={"action": "leftovers_ended"})
     return farm

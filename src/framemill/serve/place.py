@@ -12,12 +12,15 @@ from framemill.policy.retention import CacheLimits
 def place_of(settings: Settings) -> Place:
     """The farm of service mode with those settings, on this machine."""
     folder = settings.folder
+    slots = settings.slots or usual_slots()
     return Place(
         root=settings.data_dir,
         database=settings.database_url,
-        slots=settings.slots or usual_slots(),
+        slots=slots,
         machine=socket.gethostname(),
-        limits=Limits(active_jobs=settings.active_jobs, jobs_per_account=settings.jobs_per_account),
+        limits=Limits(
+            active_jobs=settings.active_jobs or max(_LEAST_JOBS, 2 * slots), jobs_per_account=settings.jobs_per_account
+        ),
         cache=CacheLimits(cache_bytes=settings.cache_bytes, cache_days=settings.cache_days),
         min_free_bytes=settings.min_free_bytes,
         speculate=settings.speculate,
@@ -25,3 +28,7 @@ def place_of(settings: Settings) -> Place:
         log_format=settings.log_format,
         logs=folder.logs,
     )
+
+
+#: Small jobs that are worked on at once on the smallest machine: most of a small job is waiting for somebody else.
+_LEAST_JOBS = 64

@@ -53,6 +53,17 @@ class Lookout:
         found = (self._seen(pid, inside) for pid in sorted(inside | outside))
         return tuple(seen for seen in found if seen is not None)
 
+    def kill(self, seen: Seen) -> bool:
+        """SIGKILL for that very process; False when it was gone."""
+        known = self._known.get(seen.pid)
+        if known is None or known.started != seen.started:
+            return False
+        try:
+            known.process.kill()  # which looks whether somebody else has the number now
+        except psutil.Error:
+            return False
+        return True
+
     def _strays(self, pids: list[int]) -> set[int]:
         """Our ffmpegs among processes outside the session. A new process is judged at the second look: by then it has
         become what it was made for."""
@@ -85,18 +96,6 @@ class Lookout:
         process = psutil.Process(pid)
         self._known[pid] = _Known(process, role_of(process.cmdline()), process.create_time(), time.monotonic())
         return self._known[pid]
-
-
-def kill(seen: Seen) -> bool:
-    """SIGKILL for that very process; False when it was gone."""
-    try:
-        process = psutil.Process(seen.pid)
-        if process.create_time() != seen.started:
-            return False
-        process.kill()
-    except psutil.Error:
-        return False
-    return True
 
 
 def members(session: int) -> list[psutil.Process]:

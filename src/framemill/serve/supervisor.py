@@ -54,7 +54,7 @@ Say = Callable[[str], None]
 class Patience:
     """How long things are waited for, in seconds."""
 
-    store: float = 40.0
+    store: float = 90.0
     """From the start of the head until its store answers: longer, and what it found on disk is set aside."""
     head: float = 180.0
     """From then on until all of it stands; on an idle machine it takes 6 s altogether."""
@@ -95,8 +95,8 @@ class Supervisor:
 
     async def run(self) -> None:
         """Run the farm until a signal asks for its end. Raises `FarmError` when it cannot be started at all."""
-        self._write()
         try:
+            write_farm(self._folder, self._farm)
             with self._signals():
                 await self._keep_running()
                 self._tell(state="stopping", doing="")
@@ -159,7 +159,7 @@ class Supervisor:
                     raise
                 self._doubt_storage(failures)
                 pause = pause_before(failures)
-                self._say(f"{str(error).splitlines()[0]} Starting again{f' in {pause:.0f} s' if pause else ''}.")
+                self._speak(f"{str(error).splitlines()[0]} Starting again{f' in {pause:.0f} s' if pause else ''}.")
                 self._tell(state="starting", doing="starting again", restarts=self._farm.restarts + 1)
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._stop.wait(), pause)
@@ -203,7 +203,7 @@ class Supervisor:
         notify(notify_socket(), "READY=1", f"STATUS=Serving at {self._farm.url}")
         seconds = round(time.monotonic() - began, 1)
         log.info("the farm runs at %s", self._farm.url, extra={"action": "farm_runs", "seconds": seconds})
-        self._say(f"Framemill runs at {self._farm.url}")
+        self._speak(f"Framemill runs at {self._farm.url}")
         await asyncio.Event().wait()
 
     async def _lost(self, process: asyncio.subprocess.Process) -> None:
@@ -272,7 +272,7 @@ class Supervisor:
         """Let chunks come to their end, then ask Ray to end."""
         if self._has_run:
             self._tell(doing=f"waiting up to {self._settings.drain_seconds:.0f} s for the chunks under way")
-            self._say("Ending: chunks under way may come to their end.")
+            self._speak("Ending: chunks under way may come to their end.")
             await first_of(asyncio.to_thread(self._drain), process.wait())
         self._tell(doing="ending Ray")
         with contextlib.suppress(ProcessLookupError):
@@ -316,6 +316,10 @@ class Supervisor:
     def _admin_key(self) -> str:
         known = self._settings.admin_key
         return known.get_secret_value() if known is not None else make_secret(self._folder.admin_key)
+
+    def _speak(self, sentence: str) -> None:
+        with contextlib.suppress(OSError):  # the terminal is gone
+            self._say(sentence)
 
     def _tell(self, **changes: Any) -> None:
         self._farm = self._farm.model_copy(update=changes)

@@ -4,6 +4,8 @@ Rule 1: a process that was stopped (SIGSTOP) does not come back by itself, and n
 Rule 2: a coordinator that writes no sign of life hangs, whatever its process says.
 Rule 3: an ffmpeg whose parent is gone encodes for nobody.
 Rule 4: when the front door does not answer, its processes go one layer after the other, from the outside in.
+Rule 5: when a process that carries all the others is gone, everything is started again. `ray start` itself stays when
+its raylet ends without an error, as it does when one of its agents was killed.
 
 Time is monotonic, and ages are counted from when a change was seen: a clock that is set changes nothing.
 """
@@ -63,6 +65,8 @@ class Memory:
     sign_since: float = 0.0
     closed_since: float | None = None
     """Since when the front door does not answer."""
+    stood: bool = False
+    """Whether those that carry the others were there."""
     layer: int = 0
     """How many layers behind it were killed for that."""
     layer_at: float = 0.0
@@ -85,6 +89,7 @@ class Verdict:
     """Why the whole head has to be started again; empty where it has not."""
 
 
+_CARRIERS = frozenset({"gcs_server", "raylet"})
 _LAYERS = (frozenset({"proxy"}), frozenset({"proxy", "replica"}), frozenset({"proxy", "replica", "controller"}))
 
 
@@ -96,17 +101,33 @@ def judge(memory: Memory, seen: Snapshot) -> tuple[Memory, Verdict]:
     }
     sign_since = memory.sign_since if seen.sign == memory.sign else seen.at
     closed_since, layer, layer_at = _door(memory, seen)
-    kills = [
+    found = [
         *_stopped(seen, stopped_since),
         *_silent(seen, sign_since),
         *_orphans(seen),
         *(_behind_the_door(seen, layer) if layer > memory.layer else ()),
     ]
-    hopeless = closed_since is not None and seen.at - closed_since > HOPELESS_SECONDS
-    restart = f"the front door has not answered for {HOPELESS_SECONDS:.0f} s" if hopeless else ""
-    first_of_each = {kill.process.pid: kill for kill in reversed(kills)}
-    after = Memory(stopped_since, seen.sign, sign_since, closed_since, layer, layer_at)
-    return after, Verdict(tuple(first_of_each[pid] for pid in sorted(first_of_each)), restart)
+    missing = _CARRIERS - {process.role for process in seen.processes}
+    first_of_each = {kill.process.pid: kill for kill in reversed(found)}
+    after = Memory(
+        stopped_since,
+        seen.sign,
+        sign_since,
+        closed_since,
+        stood=memory.stood or not missing,
+        layer=layer,
+        layer_at=layer_at,
+    )
+    kills = tuple(first_of_each[pid] for pid in sorted(first_of_each))
+    return after, Verdict(kills, _hopeless(after, seen, missing))
+
+
+def _hopeless(memory: Memory, seen: Snapshot, missing: frozenset[str]) -> str:
+    if memory.stood and missing:
+        return f"{' and '.join(sorted(missing))} ended"
+    if memory.closed_since is not None and seen.at - memory.closed_since > HOPELESS_SECONDS:
+        return f"the front door has not answered for {HOPELESS_SECONDS:.0f} s"
+    return ""
 
 
 def _stopped(seen: Snapshot, since: Mapping[tuple[int, float], float]) -> list[Kill]:

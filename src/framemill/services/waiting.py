@@ -113,6 +113,8 @@ def _next(job: Job, waiting: Waiting | None) -> str:
         return "Nothing: its turn comes." if job.state is JobState.QUEUED else "Nothing: it is being worked on."
     if waiting.code == FARM_AWAY:
         return "See `framemill status`; where no farm runs, `framemill up` starts one, and the job goes on."
+    if waiting.code == Code.HELD:
+        return f"Start it: `framemill jobs start {job.id}`, or POST /v1/jobs/{job.id}/start."
     return re.sub(r"\bJOB\b", job.id, next_step(waiting.code))
 
 

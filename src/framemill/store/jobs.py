@@ -150,6 +150,11 @@ def save_input(conn: Connection, its_input: Input) -> None:
     upsert(conn, inputs, [its_input])
 
 
+def change_input(conn: Connection, its_input: Input) -> None:
+    """Write an input that has changed; one that was removed from its job meanwhile stays removed."""
+    conn.execute(update(inputs).where(inputs.c.id == its_input.id).values(to_row(its_input, inputs)))
+
+
 def save_output(conn: Connection, output: Output) -> None:
     """Write an output, new or changed; `count_download` and `charge_output` alone change what they count."""
     upsert(conn, outputs, [output], keep=("download_count", "charged"))

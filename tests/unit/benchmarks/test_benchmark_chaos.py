@@ -1,5 +1,6 @@
 """Schedules of faults are the same for the same seed, and a record is judged by what it proves."""
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -17,6 +18,7 @@ from benchmarks.chaos_proof import (
     under_way,
     went_on_after,
 )
+from benchmarks.chaos_words import rows
 
 SLOTS = 2
 KILL = Fault("kill:worker", at=1.0)
@@ -172,6 +174,13 @@ def test_lost_work_is_begun_again_in_time() -> None:
     assert judged(slow, SLOTS) == ["what kill:worker took away was begun again 16.0 s later"]
 
 
+def test_a_worker_sees_that_its_ffmpeg_is_gone_before_its_work_has_its_turn_again() -> None:
+    fault = Done(Fault("kill:ffmpeg", 1.0), 8.0)
+    orders = (begun("a", 1), begun("b", 1), done("b", 8.5), Order(9.0, "a", "order_done", failed=True), begun("a", 30))
+
+    assert noticed_after(record(fault, orders=orders), fault) == 1.0
+
+
 def test_a_fault_beside_it_explains_why_work_was_begun_again_late() -> None:
     late = 8.0 + NOTICED_SECONDS + 1
     beside = Done(Fault("stop:coordinator", 1.0), 9.0)
@@ -209,3 +218,9 @@ def test_a_job_is_compared_with_what_it_was_to_make() -> None:
 
     assert only_file(wanted, ["film.mp4"]) == {"film.mp4": "1"}
     assert only_file(wanted, ["film.mp4", "package"]) == wanted
+
+
+def test_a_record_becomes_json() -> None:
+    seen = record(Done(KILL, 8.0, pids={17: "worker"}, before={"worker": 1}), orders=(begun("a", 1),))
+
+    assert json.loads(json.dumps(rows([seen], SLOTS, 1.0), default=sorted))["schedules"][0]["wrong"] == []

@@ -43,6 +43,8 @@ class Worker:
     up: bool = True
     """Its process lives, or nobody has noticed yet that it was started anew."""
     reachable: bool = True
+    unheard: list[Send | Stop] = field(default_factory=list)
+    """What was said to it while it could not be reached: it hears that later, in order."""
     running: dict[str, set[str]] = field(default_factory=dict)
     """Tasks, and the tokens under which they were asked for."""
     began: dict[str, float] = field(default_factory=dict)
@@ -82,11 +84,8 @@ class Farm(RuleBasedStateMachine):
     def perform(self, instructions: list[Instruction]) -> None:
         for instruction in instructions:
             match instruction:
-                case Send(token, task, worker):
-                    self.begin(token, task.id, self.workers[worker])
-                case Stop(worker, name):
-                    if self.workers[worker].reachable:
-                        self.stop(self.workers[worker], name)
+                case Send(_, _, worker) | Stop(worker, _):
+                    self.tell(self.workers[worker], instruction)
                 case Settle(tasks, _, _):
                     for task in tasks:
                         self.wanted[task.job].remove(task.id)
@@ -94,18 +93,22 @@ class Farm(RuleBasedStateMachine):
                     assert all(task.id in self.wanted[task.job] for task in tasks)
                     assert not self.dispatch.holds(token)
                 case Renew(report):
-                    worker_ = self.workers[report.worker]
-                    if str(worker_.incarnation) == report.incarnation:
-                        self.die(worker_)
-                        worker_.reachable = True
+                    if str(self.workers[report.worker].incarnation) == report.incarnation:
+                        self.die(self.workers[report.worker])
 
-    def begin(self, token: str, name: str, worker: Worker) -> None:
-        if not worker.up:
-            self.answers.append((token, name, Unknown(failure(Reason.WORKER_LOST, worker.machine), "lost")))
-        elif worker.reachable:
-            worker.began.setdefault(name, self.now)
-            worker.running.setdefault(name, set()).add(token)
-            assert len(worker.running) <= worker.slots, "a slot was given twice"
+    def tell(self, worker: Worker, instruction: Send | Stop) -> None:
+        match instruction:
+            case _ if not worker.reachable:
+                worker.unheard.append(instruction)
+            case Stop(_, name):
+                self.stop(worker, name)
+            case Send(token, task, _) if worker.up:
+                worker.began.setdefault(task.id, self.now)
+                worker.running.setdefault(task.id, set()).add(token)
+                assert len(worker.running) <= worker.slots, "a slot was given twice"
+            case Send(token, task, _):
+                lost = Unknown(failure(Reason.WORKER_LOST, worker.machine), "lost")
+                self.answers.append((token, task.id, lost))
 
     def stop(self, worker: Worker, name: str, ended: Ended | None = None) -> None:
         worker.began.pop(name, None)
@@ -118,6 +121,7 @@ class Farm(RuleBasedStateMachine):
             self.stop(worker, name, Unknown(failure(Reason.WORKER_LOST, worker.machine), "lost"))
         worker.incarnation += 1
         worker.up = False
+        self.network_is_cut_or_mended(worker.name, reachable=True)
 
     def tasks(self, job: str, names: list[str]) -> list[Task]:
         return [
@@ -198,7 +202,10 @@ class Farm(RuleBasedStateMachine):
 
     @rule(name=st.sampled_from(["w1", "w3"]), reachable=st.booleans())
     def network_is_cut_or_mended(self, name: str, reachable: bool) -> None:
-        self.workers[name].reachable = reachable
+        worker = self.workers[name]
+        worker.reachable = reachable
+        while worker.reachable and worker.unheard:
+            self.tell(worker, worker.unheard.pop(0))
 
     @rule(seconds=st.sampled_from([0.5, 1.0, 2.0, 5.0, 9.0, 30.0]))
     def time_passes(self, seconds: float) -> None:
@@ -265,16 +272,13 @@ class Farm(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """When all is well again everything comes to its end, and nothing is left of it."""
-        everything: list[list[Instruction]] = [
-            self.dispatch.hold("", self.now),
-            self.dispatch.pause(False, self.now),
-            *(self.dispatch.bar(machine, False, self.now) for machine in ("m1", "m2")),
-        ]
-        for instructions in everything:
-            self.perform(instructions)
+        self.pause(paused=False)
+        for machine in ("m1", "m2"):
+            self.bar(machine, barred=False)
         for worker in self.workers.values():
-            worker.reachable = True
+            self.network_is_cut_or_mended(worker.name, reachable=True)
         for _ in range(60):
+            self.hold("")
             while self.writing:
                 self.result_is_written()
             for worker in self.workers.values():

@@ -17,7 +17,6 @@ from framemill.serve.farmfile import (
     mark_of,
     read_farm,
     remove_farm,
-    same_process,
     this_process,
     write_farm,
 )
@@ -107,11 +106,20 @@ def test_this_process_is_alive() -> None:
     assert this_process().alive
 
 
+def test_a_clock_that_was_set_is_no_other_process() -> None:
+    mark = this_process()
+    if mark.ticks is None:
+        pytest.skip("the kernel tells no ticks")
+    assert mark.model_copy(update={"started": mark.started + 3600}).alive
+
+
 def test_a_number_that_somebody_else_has_now_is_another_process() -> None:
-    assert not same_process(this_process().pid, this_process().started - 60)
+    mark = this_process()
+    assert not mark.model_copy(update={"started": mark.started - 60, "ticks": None}).alive
+    assert not mark.model_copy(update={"ticks": 1}).alive
 
 
 def test_a_number_that_nobody_has_is_no_process() -> None:
     free = max(psutil.pids()) + 100_000
     assert mark_of(free) is None
-    assert not same_process(free, 0.0)
+    assert not Mark(pid=free, started=0.0).alive

@@ -119,6 +119,13 @@ def test_when_nothing_helps_the_head_is_started_again() -> None:
     assert [bool(verdict.restart) for verdict in verdicts].index(True) == len(verdicts) - 1
 
 
+def test_without_those_that_carry_the_others_the_head_is_started_again() -> None:
+    carriers = (Seen(30, 1.0, "gcs_server"), Seen(31, 1.0, "raylet"))
+    starting, standing, lost = Snapshot(0, carriers[:1]), Snapshot(2, carriers), Snapshot(4, carriers[:1])
+    verdicts = looks(Snapshot(0), starting, standing, lost)
+    assert [verdict.restart for verdict in verdicts] == ["", "", "", "raylet ended"]
+
+
 def test_one_process_is_killed_for_one_reason() -> None:
     stopped = replace(COORDINATOR, stopped=True)
     verdicts = looks(*(Snapshot(at, (stopped,), Sign(10, 1.0)) for at in (0, 20)))

@@ -594,7 +594,7 @@ def test_why_tells_what_holds_a_job_up_and_the_next_thing_to_do(jobs: Jobs, data
     found = jobs.why(held).waiting
     assert found is not None
     assert (found.code, found.sentence) == ("held", "It is held until its owner starts it (0 of 1 input here).")
-    assert held in jobs.why(held).next
+    assert f"framemill jobs start {held}" in jobs.why(held).next
     assert jobs.why(queued).waiting is None
     away = jobs.why(queued, "The coordinator is silent.").waiting
     assert away is not None

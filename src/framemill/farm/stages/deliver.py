@@ -97,6 +97,8 @@ def _tidied(one: OneJob, job: Job, outputs: Sequence[Output]) -> None:
     for attempt in of_job.iterdir() if of_job.exists() else ():
         if attempt.name != str(job.attempt):
             shutil.rmtree(attempt, ignore_errors=True)
+    for draft in one.folder(job).glob(".*"):  # of a stitcher that died
+        shutil.rmtree(draft, ignore_errors=True)
     stay = [output for output in one.live(outputs) if output.target is None]
     if not stay:
         shutil.rmtree(of_job, ignore_errors=True)

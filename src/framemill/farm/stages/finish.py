@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import functools
-import shutil
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 from pydantic import ValidationError
 from sqlalchemy import Connection
 
+from framemill.errors import VerificationFailed
 from framemill.farm.errands import Errands
 from framemill.farm.intact import chunk_blob
 from framemill.farm.job import OneJob
@@ -39,7 +39,7 @@ async def finish_outputs(one: OneJob) -> dict[str, Stitched] | JobEvent:
             written[output.id] = known
             continue
         folder = output_folder(one, job, output)
-        await asyncio.to_thread(_emptied, folder)
+        await asyncio.to_thread(folder.parent.mkdir, parents=True, exist_ok=True)
         task_id = f"finish:{one.title_key(job, output)}"
         of_task[task_id] = output
         orders[task_id] = StitchOrder(
@@ -64,6 +64,8 @@ async def finish_outputs(one: OneJob) -> dict[str, Stitched] | JobEvent:
                 if failed is not None:
                     return failed
                 continue
+            if not await asyncio.to_thread(_whole, output_folder(one, job, output), result):
+                raise VerificationFailed(f"What was written of {output.name} is not in the folder of the job any more.")
             await asyncio.to_thread(_note, one, job, output, result)
             written[output.id] = result
     return await _charged(one, job, outputs, written)
@@ -123,11 +125,17 @@ def _known(one: OneJob, job: Job, output: Output) -> Stitched | None:
     """What was verified before, when all of it is still there."""
     try:
         result = Stitched.model_validate_json(one.blobs.read(_result_key(one, job, output)))
-        folder = output_folder(one, job, output)
-        whole = all((folder / file.path).stat().st_size == file.size for file in result.files)
     except (OSError, ValidationError):
         return None
-    return result if whole else None
+    return result if _whole(output_folder(one, job, output), result) else None
+
+
+def _whole(folder: Path, result: Stitched) -> bool:
+    """Whether all that was written lies there."""
+    try:
+        return all((folder / file.path).stat().st_size == file.size for file in result.files)
+    except OSError:
+        return False
 
 
 def _note(one: OneJob, job: Job, output: Output, result: Stitched) -> None:
@@ -141,8 +149,3 @@ def _result_key(one: OneJob, job: Job, output: Output) -> str:
 def _file_name(output: Output) -> str:
     """The file's name; of a package, the stem of its MP4."""
     return "video" if output.settings.container == "package" else f"output.{output.settings.container}"
-
-
-def _emptied(folder: Path) -> None:
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
