@@ -7,6 +7,7 @@ Everything runs on one event loop. A coordinator can be killed between any two w
 import asyncio
 import contextlib
 import hashlib
+import shutil
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -69,7 +70,7 @@ TICK = Fraction(1, 25)
 REPORT_SECONDS = 2.0
 SECONDS = 1.0
 """What an encode takes, if nothing else is said."""
-MOST_SECONDS = 3600.0
+MOST_SECONDS = 900.0
 """Of the virtual clock: longer than that no test waits for anything."""
 
 T = TypeVar("T")
@@ -463,7 +464,10 @@ class Coordinator:
         """What its looks at the farm have raised."""
 
     async def start(self) -> None:
-        await self.jobs.start()
+        try:
+            await self.jobs.start()
+        except Killed:
+            return
         self._beside = [asyncio.ensure_future(self._tick()), asyncio.ensure_future(self._hear())]
 
     def kill(self) -> None:
@@ -642,6 +646,24 @@ class Farm:
             job_rows.save_job(conn, job, found[0].version, "edited", {}, now=datetime.now(UTC))
         return job
 
+    def replace_input(self, source: Input) -> None:
+        """Write an input as it shall be."""
+        with self.database.writing() as conn:
+            job_rows.save_input(conn, source)
+
+    def replace_output(self, output: Output) -> None:
+        """Write an output as it shall be."""
+        with self.database.writing() as conn:
+            job_rows.save_output(conn, output)
+
+    def take_store_away(self) -> Callable[[], None]:
+        """As if its folder was unmounted; what this returns brings it back."""
+        return _taken_away(Path(self.database.name).parent)
+
+    def take_blobs_away(self) -> Callable[[], None]:
+        """The same for the blobs. What was written there meanwhile is lost."""
+        return _taken_away(self.blobs.root)
+
     def pause(self, paused: bool = True) -> None:
         """The operator's wish."""
         with self.database.writing() as conn:
@@ -684,16 +706,32 @@ class Farm:
     def chunks(self) -> list[ChunkRow]:
         return self.chunks_of()
 
+    def states_of(self, name: str, attempt: int = 1) -> Counter[ChunkState]:
+        return Counter(row.state for row in self.chunks_of(name, attempt))
+
     @property
     def states(self) -> Counter[ChunkState]:
-        return Counter(row.state for row in self.chunks)
+        return self.states_of("j")
+
+    def deliveries_of(self, name: str) -> list[Delivery]:
+        with self.database.reading() as conn:
+            return load_deliveries(conn, name)
 
     @property
     def deliveries(self) -> list[Delivery]:
-        with self.database.reading() as conn:
-            return load_deliveries(conn, "j")
+        return self.deliveries_of("j")
 
     async def until(self, holds: Callable[[], bool]) -> None:
         """Let the others go on until that holds."""
         while not holds():  # noqa: ASYNC110 - a store tells nobody that it was written to
             await asyncio.sleep(0.05)
+
+
+def _taken_away(folder: Path) -> Callable[[], None]:
+    away = folder.rename(folder.with_name(f"{folder.name} away"))
+
+    def bring_back() -> None:
+        shutil.rmtree(folder, ignore_errors=True)
+        away.rename(folder)
+
+    return bring_back

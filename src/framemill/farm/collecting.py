@@ -3,6 +3,7 @@
 import logging
 import os
 import shutil
+import stat
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,12 +14,14 @@ from framemill.storage.local import LocalBlobs
 
 log = logging.getLogger(__name__)
 
+_SOURCES = "sources"
 #: What any later job may use again, as long as there is room.
-_CACHE = ("chunks", "sounds", "texts", "remuxes")
+_CACHE = ("chunks", "sounds", "texts", "remuxes", _SOURCES)
 #: What one job has written for itself.
 _OF_JOBS = ("titles", "results")
 DRAFT_SECONDS = 24 * 3600.0
 """A draft so old is of a process that died; the plan of a job that failed so long ago explains nothing any more."""
+_FRESH_SECONDS = 3600.0  # a source that was read a moment ago may not be written down as a job's yet
 
 
 class Collected(Value):
@@ -36,9 +39,11 @@ class InUse(Value):
     jobs: frozenset[str]
     """Ids of those that are kept and not ended, or whose outputs lie here."""
     keys: frozenset[str]
-    """Of the chunks that those plan, and blobs of their extras."""
+    """Of the chunks that those plan, and blobs of their extras and sources."""
     inputs: frozenset[str]
     """Ids of their inputs."""
+    seen: frozenset[str]
+    """Ids of all jobs and inputs of which something lay here before anybody was asked: what is newer is not judged."""
 
 
 def collect(
@@ -46,7 +51,7 @@ def collect(
 ) -> Collected:
     """Throw it away (`dry_run`: only count). `wanted_bytes`: to be freed at least, as far as that goes."""
     now = time.time()
-    entries = list(_entries(blobs.root, in_use))
+    entries = list(_entries(blobs.root, in_use, now))
     doomed = set(expendable(entries, limits, now, wanted_bytes=wanted_bytes))
     paths = [blobs.root / entry.key for entry in entries if entry.key in doomed]
     gone = [*paths, *_leftovers(blobs.root, work, in_use, now)]
@@ -60,30 +65,35 @@ def collect(
     )
 
 
-def _entries(root: Path, in_use: InUse) -> Iterator[Entry]:
+def _entries(root: Path, in_use: InUse, now: float) -> Iterator[Entry]:
     for kind in _CACHE:
         for file in _files(root / kind):
-            key = f"{kind}/{file.name}"
+            found = _stat(file)
+            if found is None:
+                continue
             plain = file.name.removesuffix(".json").removesuffix(".mp4")
             used = plain in in_use.keys or f"{kind}/{plain}" in in_use.keys
-            yield Entry(key, file.stat().st_size, file.stat().st_mtime, used)
+            fresh = kind == _SOURCES and now - found.st_mtime < _FRESH_SECONDS
+            yield Entry(f"{kind}/{file.name}", found.st_size, found.st_mtime, used or fresh)
 
 
 def _leftovers(root: Path, work: Path, in_use: InUse, now: float) -> Iterator[Path]:
+    ended = in_use.seen - in_use.jobs - in_use.inputs
     for kind in _OF_JOBS:
         for file in _files(root / kind):
-            if file.name[:_ID] not in in_use.jobs and now - file.stat().st_mtime > DRAFT_SECONDS:
+            if file.name[:_ID] in ended and _older(file, now):
                 yield Path(file)
-    for folder in _folders(root / "fetched"):
-        if folder.name not in in_use.inputs:
+    for folder in (*_folders(root / "fetched"), *_folders(work)):
+        if folder.name in ended:
             yield Path(folder)
-    for folder in _folders(work):
-        if folder.name not in in_use.jobs:
-            yield Path(folder)
-    for kind in (*_CACHE, *_OF_JOBS, "sources", "witnesses", "trials"):
-        for file in _files(root / kind, hidden=True):
-            if now - file.stat().st_mtime > DRAFT_SECONDS:
-                yield Path(file)
+    for kind in (*_CACHE, *_OF_JOBS, "witnesses", "trials"):
+        yield from (Path(file) for file in _files(root / kind, hidden=True) if _older(file, now))
+
+
+def _older(file: "os.DirEntry[str]", now: float) -> bool:
+    """Whether it is that old, and still there."""
+    found = _stat(file)
+    return found is not None and now - found.st_mtime > DRAFT_SECONDS
 
 
 _ID = 36  # characters of an id
@@ -104,9 +114,17 @@ def _folders(folder: Path) -> list["os.DirEntry[str]"]:
 
 
 def _size(path: Path) -> int:
-    if path.is_dir():
-        return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
-    return path.stat().st_size
+    """Of a file, or of all files in a folder."""
+    files = [path, *path.rglob("*")] if path.is_dir() else [path]
+    return sum(found.st_size for found in map(_stat, files) if found is not None and stat.S_ISREG(found.st_mode))
+
+
+def _stat(file: "Path | os.DirEntry[str]") -> os.stat_result | None:
+    """What is known of it; none: it is gone, since others work here, too."""
+    try:
+        return file.stat()
+    except FileNotFoundError:
+        return None
 
 
 def _remove(path: Path) -> None:

@@ -108,8 +108,9 @@ class ChunkErrands(Errands):
         chunks = result.chunks
 
         def commit(conn: Connection) -> None:
-            held = self._tokens.get(task.number, token)
-            if not commit_all(conn, chunks, held, self._store.epoch, result.usage):  # released, while it was done
+            held = self._tokens.get(task.number)
+            # Another job may have leased its own chunks under that token; or the lease was released meanwhile.
+            if held is None or not commit_all(conn, chunks, held, self._store.epoch, result.usage):
                 require_epoch(conn, self._store.epoch)
                 self._lease(conn, task.number, token, worker)
                 commit_all(conn, chunks, self._tokens[task.number], self._store.epoch, result.usage)

@@ -1,6 +1,7 @@
 """One job as its stages see it: its rows, its blobs, its folder, and the dispatcher that has its tasks done."""
 
 import asyncio
+import errno
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +32,11 @@ class OneJob:
     """Where outputs are written before they are delivered, in a folder for each job."""
     patient: bool
     """A farm that stays: what is in its way may pass. One that ends with its job says so instead."""
+
+    def require_blobs(self) -> None:
+        """Raises `FileNotFoundError` while the folder of the blobs is away: nothing in it is lost by that."""
+        if not self.blobs.root.is_dir():
+            raise FileNotFoundError(errno.ENOENT, "the farm's folder is away", str(self.blobs.root))
 
     def standing(self, job: Job) -> Standing:
         """The job among the others."""

@@ -9,32 +9,37 @@ from sqlalchemy import Connection, select
 
 from framemill.farm.collecting import InUse
 from framemill.farm.titles import extras_of, load_title
-from framemill.jobs.states import ENDED_JOB
+from framemill.jobs.states import ACTIVE_JOB, ENDED_JOB
 from framemill.storage.local import LocalBlobs
 from framemill.store import queue as queue_rows
 from framemill.store.queue import WorkingJob
-from framemill.store.schema import chunks, inputs, outputs
+from framemill.store.schema import chunks, inputs, jobs, outputs
 
 _AT_ONCE = 500
 _ID = 36
 
 
 def in_use(conn: Connection, blobs: LocalBlobs, work: Path) -> InUse:
-    """What jobs that have not ended use, and where outputs lie that stay here."""
+    """What jobs that have not ended use, and where outputs lie that stay here.
+
+    First what lies there is looked at, then the store: a job is written before anything of it lies anywhere.
+    """
     titles = sorted(path.name for path in blobs.path("titles").glob("*.json"))
     lying = {name[:_ID] for name in (*titles, *(path.name for path in blobs.path("results").glob("*.json")))}
     folders = {path.name for path in work.iterdir()} if work.exists() else set()
+    fetched = [path.name for path in blobs.path("fetched").iterdir()] if blobs.path("fetched").exists() else []
     known = {job.id: job for job in _those(conn, lying | folders)}
     active = {job.id for job in known.values() if job.state not in ENDED_JOB}
-    fetched = [path.name for path in blobs.path("fetched").iterdir()] if blobs.path("fetched").exists() else []
     keys = set(_chunk_keys(conn, [known[job] for job in sorted(active)]))
     for name in titles:
         if name[:_ID] in active:
             keys |= set(_extra_keys(blobs, f"titles/{name}"))
+    keys |= set(_source_keys(conn))
     return InUse(
         jobs=frozenset(active | set(_kept_here(conn, folders & known.keys()))),
         keys=frozenset(keys),
         inputs=frozenset(_inputs_wanted(conn, fetched)),
+        seen=frozenset({*lying, *folders, *fetched}),
     )
 
 
@@ -47,6 +52,13 @@ def _chunk_keys(conn: Connection, jobs: Iterable[WorkingJob]) -> Iterator[str]:
     for job in jobs:
         mine = select(chunks.c.key).where(chunks.c.job_id == job.id, chunks.c.attempt == job.attempt)
         yield from conn.execute(mine).scalars()
+
+
+def _source_keys(conn: Connection) -> Iterator[str]:
+    """Of all jobs that have not ended, whether anything of them lies here yet or not."""
+    mine = select(inputs.c.index_key).join(jobs, jobs.c.id == inputs.c.job_id)
+    read = conn.execute(mine.where(jobs.c.state.in_(sorted(ACTIVE_JOB)), inputs.c.index_key.is_not(None))).scalars()
+    yield from (key.removesuffix(".json") for key in read)
 
 
 def _extra_keys(blobs: LocalBlobs, title_key: str) -> Iterator[str]:

@@ -23,7 +23,7 @@ from framemill.farm.orders import (
     TrialOrder,
 )
 from framemill.farm.titles import ingest, plan
-from framemill.jobs.reasons import reason_of
+from framemill.jobs.reasons import Reason, reason_of
 from framemill.storage.http import fetch, is_remote
 from framemill.storage.local import LocalBlobs
 
@@ -32,6 +32,20 @@ log = logging.getLogger(__name__)
 
 async def perform(order: Order, on_share: Callable[[float], None], blobs: LocalBlobs) -> Result:
     """Carry it out; `on_share` hears how much is done, where that is known."""
+    try:
+        result = await _performed(order, on_share, blobs)
+    except OSError:
+        if blobs.root.is_dir():
+            raise
+        return _AWAY
+    return _AWAY if result.reason is not None and not blobs.root.is_dir() else result
+
+
+#: Whatever failed, it was not the order's fault.
+_AWAY = Result(reason=Reason.DISK_FULL, message="The farm's folder is away: bring it back.")
+
+
+async def _performed(order: Order, on_share: Callable[[float], None], blobs: LocalBlobs) -> Result:
     match order:
         case GroupOrder():
             return await encode_group(order, blobs, on_share)

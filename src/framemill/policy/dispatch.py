@@ -344,7 +344,8 @@ class Dispatch:
 
     def _failed(self, wanted: _Wanted, ended: Ended, failure: Failure, now: float) -> list[Instruction]:
         """No copy is left, and it may be worth another try."""
-        decision = decide((*wanted.failures, failure), self._machines(wanted.task), self.rules)
+        trouble = Code(self.trouble) if self.trouble in {Code.DISK, Code.STORE_AWAY} else None
+        decision = decide((*wanted.failures, failure), self._machines(wanted.task), self.rules, trouble=trouble)
         if isinstance(decision, Hold):  # not the task's fault
             self.trouble = decision.code
             self._queue(wanted.task).add(wanted.task)

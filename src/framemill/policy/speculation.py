@@ -120,6 +120,9 @@ def _stands_still(task: InFlight, now: float, rules: SpeculationRules) -> bool:
     return task.moved_at is not None and now - task.moved_at > rules.still_seconds
 
 
+_FOR_EVER = 1e12  # seconds
+
+
 def _left(task: InFlight, now: float, rules: SpeculationRules) -> float:
     """Seconds until the task is done at this pace; infinite for one that stands still."""
     if _stands_still(task, now, rules):
@@ -127,4 +130,4 @@ def _left(task: InFlight, now: float, rules: SpeculationRules) -> float:
     lasted = now - task.started_at
     if not task.share:
         return lasted  # what has lasted long, and says nothing, may well last as long again
-    return lasted * (1 - task.share) / task.share
+    return min(lasted * (1 - task.share) / task.share, _FOR_EVER)  # slow is not still, however slow

@@ -119,6 +119,9 @@ class HeadPlan:
             # A front door that is gone is made anew after three bad answers; with 10 s between them that takes 30 s.
             "RAY_SERVE_PROXY_HEALTH_CHECK_PERIOD_S": "1",
             "RAY_SERVE_PROXY_HEALTH_CHECK_TIMEOUT_S": "3",
+            # A replica that is replaced goes as soon as HAProxy knows; Serve's own 30 s would hold up every restart.
+            "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "2",
+            "RAY_SERVE_PROXY_MIN_DRAINING_PERIOD_S": "2",
             "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": str(haproxy / "haproxy.cfg"),
             "RAY_SERVE_HAPROXY_SOCKET_PATH": str(haproxy / "admin.sock"),
             "RAY_SERVE_HAPROXY_METRICS_SOCKET_PATH": str(haproxy / "metrics.sock"),

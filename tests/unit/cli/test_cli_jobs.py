@@ -201,8 +201,13 @@ def test_a_farm_that_is_gone_or_going_is_none(shell: Shell, tmp_path: Path) -> N
     assert find_farm() is None
 
 
+def test_what_nobody_needs_is_thrown_away_without_a_farm_too(shell: Shell, tmp_path: Path) -> None:
+    code, _, err = shell("gc")
+    assert (code, err) == (1, f"framemill: No farm has left anything in {tmp_path / 'data'}.\n")
+
+
 def test_where_no_farm_runs_it_is_said(shell: Shell, tmp_path: Path) -> None:
-    for words in (["jobs", "list"], ["jobs", "show", "019aaaaa"], ["why", "019aaaaa"], ["pause"], ["resume"], ["gc"]):
+    for words in (["jobs", "list"], ["jobs", "show", "019aaaaa"], ["why", "019aaaaa"], ["pause"], ["resume"]):
         code, out, err = shell(*words)
         assert (code, out) == (1, "")
         told = f"No farm runs in {tmp_path / 'data'}. Start one with `framemill up`, or name one with --server."

@@ -26,7 +26,7 @@ _MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of its own in it
 def _store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
     """One store for all tests: to make one, and to learn its statements, takes longer than most of them."""
     with _quick_folder(tmp_path_factory.mktemp("store")) as folder:
-        database = Database(f"sqlite:///{folder / 'farm.db'}")
+        database = Database(f"sqlite:///{folder / 'data' / 'farm.db'}")
         database.create()
         yield database
         database.close()

@@ -689,6 +689,18 @@ def test_a_full_disk_holds_the_farm_and_is_no_failure_of_the_task(busy: Scene) -
     assert busy.tick(1.0) == [Send("3.10", X, "w1")]
 
 
+def test_what_fails_while_the_farm_is_in_trouble_is_not_at_fault(busy: Scene) -> None:
+    for tried in range(4):
+        busy.hold("store_away")
+        assert busy.fails(f"3.{tried}", "x", Reason.FFMPEG_FAILED) == []
+        assert busy.dispatch.held == "store_away"
+        assert busy.hold("") == [Send(f"3.{tried + 1}", X, "w1")]
+
+    busy.hold("draining")
+    busy.fails("3.4", "x", Reason.FFMPEG_FAILED)
+    assert busy.work == Work(0, 0, 1, 1.0, False, "")
+
+
 # Machines
 
 

@@ -1,4 +1,4 @@
-"""Whatever happens, in whatever order: no slot is given twice, no task is lost or told twice, and all comes to an end."""
+"""Whatever happens, in whatever order: no slot is given twice, no task is lost or told twice, all comes to an end."""
 
 from collections import Counter
 from dataclasses import dataclass, field

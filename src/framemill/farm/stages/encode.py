@@ -137,6 +137,8 @@ class _Stage:
         job, blobs = self._job, self._one.blobs
         committed = await self._store.read(lambda conn: chunk_rows.committed_keys(conn, job.id, job.attempt))
         lost = [key for key in committed if not (blobs.has(chunk_blob(key)) and blobs.has(facts_blob(key)))]
+        if lost:
+            self._one.require_blobs()
         await return_chunks(self._one, job, lost)
 
     async def _left_over(self, pieces: Sequence[Piece]) -> list[Piece]:

@@ -78,6 +78,7 @@ def output_folder(one: OneJob, job: Job, output: Output) -> Path:
 
 async def _return_chunks(one: OneJob, job: Job, keys: Sequence[str]) -> JobEvent:
     """The bytes of those blobs are not what was written: they are thrown away, and made again."""
+    one.require_blobs()
     for key in keys:
         one.blobs.remove(key)
     by_blob = {chunk_blob(key): key for key in await one.store.read(
