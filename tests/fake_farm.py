@@ -97,8 +97,13 @@ def play(scene: Coroutine[Any, Any, T]) -> T:
         async with asyncio.timeout(MOST_SECONDS):
             return await scene
 
+    unforeseen: list[dict[str, Any]] = []
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:
-        return runner.run(timed())
+        runner.get_loop().set_exception_handler(lambda _, context: unforeseen.append(context))
+        result = runner.run(timed())
+    # What a dead coordinator still says is of no interest.
+    assert [told for told in unforeseen if not isinstance(told.get("exception"), Killed)] == []
+    return result
 
 
 # Workers
@@ -152,6 +157,7 @@ class FakeWorker:
             raise WorkerLost(f"{self.name} was lost.")
         dead = asyncio.ensure_future(self.dead.wait())
         calling = asyncio.ensure_future(self._while_awake(work))
+        calling.add_done_callback(lambda call: call.cancelled() or call.exception())  # nobody may ask for it any more
         try:
             await asyncio.wait([dead, calling], return_when=asyncio.FIRST_COMPLETED)
             if not calling.done():
@@ -521,6 +527,8 @@ class Farm:
         self.work = self.folder / "work"
         self.hands = FakeHands(self.blobs)
         self.target = self.folder / "out.mp4"
+        self._made: list[Coordinator] = []
+        """A process that was killed leaves nothing behind; here its tasks do, and somebody has to hold them."""
 
     def submit(
         self,
@@ -574,7 +582,9 @@ class Farm:
 
     def coordinator(self) -> Coordinator:
         """One that is not started yet."""
-        return Coordinator(self)
+        made = Coordinator(self)
+        self._made.append(made)
+        return made
 
     @contextlib.asynccontextmanager
     async def running(self) -> Any:

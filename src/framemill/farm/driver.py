@@ -57,7 +57,7 @@ class Driver:
     async def _run(self) -> Job:
         job, inputs, _ = await self._store.load()
         if job.state is JobState.QUEUED:
-            job = await self._moved(Started())
+            job = await self._moved(Started(), job.attempt)
         self._note_limit(job)
         while not self._ends(job):
             event = await self._perform(job)
@@ -67,17 +67,17 @@ class Driver:
                     continue  # another one was added
                 return job
             log.info("%s", type(event).__name__, extra={"action": "job_event", "job": job.id})
-            job = await self._moved(event)
+            job = await self._moved(event, job.attempt)
         if job.state is JobState.FAILED:
             await self._stop_work(job)
         if job.state is JobState.COMPLETED:
             await asyncio.to_thread(forget_plans, self._one, job)
         return job
 
-    async def _moved(self, event: JobEvent) -> Job:
+    async def _moved(self, event: JobEvent, attempt: int) -> Job:
         """The job after the event; or as it is, where it comes too late: it was cancelled meanwhile."""
         try:
-            return await self._store.apply(event)
+            return await self._store.apply(event, attempt)
         except InvalidTransition:
             job, _, _ = await self._store.load()
             return job

@@ -86,12 +86,11 @@ class OneJob:
 
     async def release_leases(self, job: Job) -> None:
         """Whoever held chunks of this attempt holds them no more."""
-        rows = await self.store.read(lambda conn: chunk_rows.unfinished_chunks(conn, job.id, job.attempt))
-        tokens = {row.lease_token for row in rows if row.lease_token}
+        epoch = self.store.epoch
 
         def release(conn: Connection) -> None:
-            for token in tokens:
-                chunk_rows.release_chunks(conn, token, self.store.epoch)
+            # Not from a read before: a lease may have been asked for, and not be written yet.
+            for token in chunk_rows.lease_tokens(conn, job.id, job.attempt):
+                chunk_rows.release_chunks(conn, token, epoch)
 
-        if tokens:
-            await self.store.write(release)
+        await self.store.write(release)

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from sqlalchemy import Connection
 
-from framemill.errors import EpochOver, FarmError, StaleWrite
+from framemill.errors import EpochOver, FarmError, InvalidTransition, StaleWrite
 from framemill.jobs import lifecycle
 from framemill.jobs.model import Input, Job, Output, Waiting, Warned
 from framemill.jobs.reasons import Reason
@@ -35,12 +35,17 @@ class JobStore:
         """The job with its inputs and outputs. Raises `FarmError` when there is none."""
         return await self.read(self._loaded)
 
-    async def apply(self, event: JobEvent) -> Job:
-        """Move the job by an event, and write it with its notice. Raises `InvalidTransition` and `EpochOver`."""
+    async def apply(self, event: JobEvent, attempt: int | None = None) -> Job:
+        """Move the job by an event, and write it with its notice. Raises `InvalidTransition` and `EpochOver`.
+
+        `attempt`: what came of it says nothing of a later one, and is then too late.
+        """
 
         def apply(conn: Connection) -> Job:
             now = datetime.now(UTC)
             job, _, _ = self._loaded(conn)
+            if attempt not in {None, job.attempt}:
+                raise InvalidTransition("job", job.state.value, type(event).__name__, tuple(job.timings))
             moved, (notice, *_) = lifecycle.handle(job, event, now)
             if isinstance(notice, lifecycle.Notify):
                 job_rows.save_job(conn, moved, job.version, notice.kind, notice.data, now=now, epoch=self.epoch)

@@ -157,6 +157,8 @@ class Supervisor:
                 await self._clear_away()
                 if not self._has_run and failures >= self._patience.first_tries:
                     raise
+                if not self._folder.lock.exists():  # nobody could find this farm, and another one may start there
+                    raise FarmError(f"The data folder {self._folder.root} is gone, and the farm with it.") from error
                 self._doubt_storage(failures)
                 pause = pause_before(failures)
                 self._speak(f"{str(error).splitlines()[0]} Starting again{f' in {pause:.0f} s' if pause else ''}.")

@@ -123,6 +123,12 @@ def failures_of(conn: Connection, job_id: str, attempt: int) -> dict[str, tuple[
     }
 
 
+def lease_tokens(conn: Connection, job_id: str, attempt: int) -> list[str]:
+    """The tokens under which chunks of an attempt are leased."""
+    mine = (chunks.c.job_id == job_id, chunks.c.attempt == attempt, chunks.c.state == ChunkState.LEASED)
+    return list(conn.execute(select(chunks.c.lease_token).distinct().where(*mine)).scalars())
+
+
 def committed_keys(conn: Connection, job_id: str, attempt: int) -> list[str]:
     """Keys of the chunks of an attempt that are committed."""
     mine = (chunks.c.job_id == job_id, chunks.c.attempt == attempt, chunks.c.state == ChunkState.COMMITTED)

@@ -215,7 +215,7 @@ async def test_to_stop_what_is_not_there_does_no_harm(work: Work) -> None:
 async def test_what_is_being_stopped_begins_anew_when_it_is_over(work: Work) -> None:
     """Two processes of one task never run side by side."""
     work.dying_seconds = 2.0
-    work.begin()
+    first = work.begin()
     await asyncio.sleep(3)
     stopping = asyncio.ensure_future(work.bench.stop("t", 1))
     await asyncio.sleep(1)
@@ -223,7 +223,7 @@ async def test_what_is_being_stopped_begins_anew_when_it_is_over(work: Work) -> 
     await asyncio.sleep(0.5)
     assert (work.begun, work.stopped) == (1, 0)
     assert await asyncio.gather(*again) == [DONE, DONE]
-    await stopping
+    await asyncio.gather(first, stopping, return_exceptions=True)
     assert (work.begun, work.stopped, asyncio.get_running_loop().time()) == (2, 1, 15)
 
 

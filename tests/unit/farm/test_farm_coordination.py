@@ -1,6 +1,7 @@
 """What a farm does with its jobs, from a wish in the store to their end."""
 
 import asyncio
+import os
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 
@@ -29,6 +30,7 @@ from framemill.jobs.usage import Usage
 from framemill.policy import admission
 from framemill.services.jobs import Jobs
 
+LONG_AGO = 1_000_000_000
 FILM = b"[0,10)[10,20)[20,30)[30,40)"
 
 
@@ -81,6 +83,32 @@ def test_what_was_told_is_begun_at_once(farm: Farm) -> None:
             assert farm.job.state is JobState.ENCODING
             await coordinator.jobs.wake(["j", "no such job"])
             await ended(coordinator, "j")
+
+    play(scene())
+
+
+def test_what_was_seen_is_not_looked_at_again(farm: Farm) -> None:
+    """Else every look would read all that ever happened."""
+    farm.submit()
+
+    async def scene() -> None:
+        async with farm.running() as coordinator:
+            await ended(coordinator, "j")
+            await asyncio.sleep(2 * LOOK_SECONDS)
+            assert coordinator.jobs._changed()[1] == []
+            farm.submit("k")
+            assert coordinator.jobs._changed()[1] == ["k"]
+
+    play(scene())
+
+
+def test_any_number_of_jobs_may_have_changed(farm: Farm) -> None:
+    farm.submit("12345")
+
+    async def scene() -> None:
+        async with farm.running() as coordinator:
+            await coordinator.jobs.wake([str(number) for number in range(40_000)])
+            await ended(coordinator, "12345")
 
     play(scene())
 
@@ -285,6 +313,30 @@ def test_an_input_that_cannot_be_read_fails_a_held_job(farm: Farm) -> None:
 
     farm.hands.answer = answer
     assert (farm.run().state, farm.job.reason) == (JobState.FAILED, Reason.SOURCE_MISSING)
+
+
+def test_an_input_that_failed_is_no_failure_of_a_later_attempt(farm: Farm) -> None:
+    """1. The input of a held job is on its way.  2. The job is cancelled and tried again, and nobody tells.
+    3. The input fails: that failed the attempt which has not begun."""
+    farm.submit(start="held", input_state=InputState.WAITING)
+
+    async def answer(order: Order) -> Result | None:
+        if isinstance(order, IngestOrder) and len(farm.hands.orders) == 1:
+            jobs_of(farm).cancelled("j")
+            jobs_of(farm).retried("j")
+            return SourceRead(reason=Reason.SOURCE_MISSING, message="There is no such file.")
+        return None
+
+    async def scene() -> None:
+        farm.hands.answer = answer
+        async with farm.running() as coordinator:
+            await farm.until(lambda: farm.job.attempt == 2)
+            await asyncio.sleep(0.1)
+            assert farm.job.state is not JobState.FAILED
+            (job,) = await ended(coordinator, "j")
+            assert (job.attempt, farm.hands.under_way) == (2, 0)
+
+    play(scene())
 
 
 # Who goes first
@@ -648,8 +700,12 @@ def test_one_of_two_jobs_that_share_may_be_cancelled(farm: Farm) -> None:
 def test_a_later_job_uses_what_is_there(farm: Farm) -> None:
     farm.submit("1")
     farm.run("1")
+    files = [path for path in farm.blobs.root.glob("*/*") if path.is_file()]
+    for path in files:
+        os.utime(path, (LONG_AGO, LONG_AGO))
     farm.submit("2")
     job = farm.run("2")
+    assert all(path.stat().st_mtime > LONG_AGO for path in files)
     assert (job.state, sorted(farm.hands.groups)) == (JobState.COMPLETED, [0, 1, 2, 3])
     assert farm.states_of("2") == {ChunkState.COMMITTED: 4}
     assert len(farm.hands.extras) == 2

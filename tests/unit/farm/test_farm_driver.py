@@ -388,14 +388,18 @@ class GatedDatabase(MortalDatabase):
 
 
 def test_a_cancel_amid_the_lease_leaves_nothing_leased(farm: Farm) -> None:
-    """1. The lease is being written, in a thread.  2. The job is cancelled: nobody waits for the thread, and no result
-    is waited for, so nothing is released.  3. The lease is written."""
+    """1. Leases are being written, in a thread, and others wait for that.  2. The job is cancelled, and what is leased
+    is read, to be released.  3. The other leases are written."""
     farm.submit()
     slow = GatedDatabase(farm.database)
 
+    entered: list[None] = []
+
     def shut(conn: Connection | None) -> bool:
         if farm.entering(JobState.ENCODING)(conn):
-            slow.open.clear()
+            entered.append(None)
+            if len(entered) == 2:  # what an earlier coordinator has leased was released
+                slow.open.clear()
         return False
 
     async def scene() -> None:
@@ -406,8 +410,10 @@ def test_a_cancel_amid_the_lease_leaves_nothing_leased(farm: Farm) -> None:
         for report in farm.hands.reports():
             coordinator.jobs.heard(report)
         await farm.until(slow.waiting.is_set)
+        await asyncio.sleep(0.05)
         farm.wish(CancelAsked())
         await coordinator.jobs.wake(["j"])
+        await asyncio.sleep(0.2)
         slow.open.set()
         await coordinator.jobs.ended("j")
         await coordinator.close()

@@ -60,14 +60,16 @@ _TO_FETCH = {InputState.WAITING, InputState.FETCHING}
 
 
 async def _fresh(one: OneJob, job: Job, source: Input) -> Input:
-    """An input as a new attempt finds it: what was thrown away meanwhile, and what its owner may have mended, is read
-    again."""
-    if job.attempt == 1 or source.state is not InputState.READY:
+    """An input as a new attempt finds it: what failed before, was thrown away meanwhile, or may have been mended by
+    its owner, is read again."""
+    if job.attempt == 1 or source.state not in {InputState.READY, InputState.FAILED}:
         return source
     known = source.index_key is not None and one.blobs.has(source.index_key)
-    if known and is_remote(source.uri) and await asyncio.to_thread(Path(source.blob or "").is_file):
+    here = known and is_remote(source.uri) and await asyncio.to_thread(Path(source.blob or "").is_file)
+    if here and source.state is InputState.READY:
         return source
-    again = source.model_copy(update={"state": advance(INPUT_TRANSITIONS, source.state, FetchAgain())})
+    state = advance(INPUT_TRANSITIONS, source.state, FetchAgain())
+    again = source.model_copy(update={"state": state, "reason": None, "message": None})
     await one.store.save_input(again)
     return again
 
