@@ -81,7 +81,7 @@ class Dispatch:
     _copies: dict[str, Copy] = field(default_factory=dict)
     members: dict[str, Member] = field(default_factory=dict)
     _barred: set[str] = field(default_factory=set)
-    _idle: dict[str, None] = field(default_factory=dict)
+    _idle: dict[Lane, dict[str, None]] = field(default_factory=lambda: defaultdict(dict))
     """Workers that may have a free slot, in turn."""
 
     # Events
@@ -144,7 +144,7 @@ class Dispatch:
             self._slots[report.lane] += report.slots
         self._slots[report.lane] += report.slots - member.report.slots
         member.report, member.heard, member.mute = report, now, False
-        self._idle[report.worker] = None
+        self._idle[report.lane][report.worker] = None
         instructions += self._compared(report, member, now)
         for task_id in [task for task, (worker, _) in self._reserved.items() if worker == report.worker]:
             self._unreserve(task_id)
@@ -203,7 +203,7 @@ class Dispatch:
         for name, member in self.members.items():
             if member.machine == machine:
                 member.barred = barred
-                self._idle[name] = None
+                self._idle[member.report.lane][name] = None
         return self._assign(now)
 
     def hold(self, why: str, now: float) -> list[Instruction]:
@@ -422,7 +422,7 @@ class Dispatch:
             instructions += self._given_up(token, member, now)
         self._slots[member.report.lane] -= member.report.slots
         del self.members[name]
-        self._idle.pop(name, None)
+        self._idle[member.report.lane].pop(name, None)
         return instructions
 
     def _free(self, token: str) -> None:
@@ -438,7 +438,7 @@ class Dispatch:
         member.tokens.pop(token)
         member.unseen.discard(token)
         member.alone = member.alone and bool(member.tokens)
-        self._idle[copy.worker] = None
+        self._idle[member.report.lane][copy.worker] = None
         self._count(self._wanted[copy.task].task, -1)
 
     def _send(self, wanted: _Wanted, member: Member, now: float) -> Send:
@@ -454,19 +454,24 @@ class Dispatch:
         sends: list[Instruction] = []
         if self.held:
             return sends
-        names = list(self._idle) if self._picky or any(self._queues.values()) else []
+        lanes = {lane for (lane, _), queue in self._queues.items() if queue}
+        for lane in sorted(lanes.union(picky.task.lane for picky in self._picky.values())):
+            sends += self._assign_lane(self._idle[lane], now)
+        return sends
+
+    def _assign_lane(self, idle: dict[str, None], now: float) -> Iterator[Instruction]:
+        names = list(idle)
         while names:
             took = []
             for name in names:
                 member = self.members[name]
                 task = self._next_for(member, now) if member.free > 0 else None
                 if task is not None:
-                    sends.append(self._send(self._wanted[task.id], member, now))
+                    yield self._send(self._wanted[task.id], member, now)
                     took.append(name)
                 if member.free <= 0:
-                    del self._idle[name]
-            names = [name for name in took if name in self._idle]
-        return sends
+                    del idle[name]
+            names = [name for name in took if name in idle]
 
     def _next_for(self, member: Member, now: float) -> Task | None:
         for picky in self._picky.values():

@@ -66,7 +66,7 @@ class Member:
     @property
     def busy(self) -> int:
         """Slots that are taken."""
-        return len(self.tokens) + sum(self.strays.values())
+        return len(self.tokens) + (sum(self.strays.values()) if self.strays else 0)
 
     @property
     def free(self) -> int:
