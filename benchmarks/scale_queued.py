@@ -15,6 +15,7 @@ from sqlalchemy import Connection, insert
 
 from framemill.jobs.model import ChunkRow, Delivery, Input, Job, Output, new_id
 from framemill.jobs.states import ChunkState, DeliveryState, InputState, JobState
+from framemill.services.callers import Caller
 from framemill.services.jobs import Jobs
 from framemill.storage.local import LocalBlobs
 from framemill.store.database import Database
@@ -91,7 +92,7 @@ def _known(farm: Farm) -> int:
 
 
 def _listing(database: Database) -> dict[str, float]:
-    everyone, one = Jobs(database, lambda _: None), Jobs(database, lambda _: None, account="account-1")
+    everyone, one = Jobs(database, lambda _: None), Jobs(database, lambda _: None, caller=Caller(account="account-1"))
     return {
         "list the newest": _timed(everyone.listed),
         "list what is queued": _timed(lambda: everyone.listed([JobState.QUEUED])),

@@ -16,6 +16,7 @@ from framemill.errors import FarmError
 from framemill.jobs import lifecycle
 from framemill.jobs.model import Job
 from framemill.jobs.states import JobEvent
+from framemill.sealing import Seals
 from framemill.store.database import Database
 from framemill.store.jobs import load_job, save_job
 
@@ -65,7 +66,10 @@ class FrontDoor:
         self.database = database
         self.farm = FakeFarm() if farm is None else farm(self)
         self.nudged: list[list[str]] = []
-        self.app: FastAPI = create_app(ApiParts(database=database, nudge=self._nudge, admin_key=KEY, farm=self.farm))
+        self.parts = ApiParts(
+            database=database, nudge=self._nudge, admin_key=KEY, seals=Seals("a farm's secret"), farm=self.farm
+        )
+        self.app: FastAPI = create_app(self.parts)
 
     def _nudge(self, job_ids: Sequence[str]) -> None:
         self.nudged.append(list(job_ids))

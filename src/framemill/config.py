@@ -98,6 +98,11 @@ class DataFolder:
         return self.root / "admin.key"
 
     @property
+    def secret_key(self) -> Path:
+        """What the farm seals and signs with, where none was set; without it no sealed address can be read again."""
+        return self.root / "secret.key"
+
+    @property
     def ray_token(self) -> Path:
         """What the farm's Ray asks of whoever speaks to it."""
         return self.root / "ray.token"
@@ -193,6 +198,8 @@ class Settings(BaseSettings):
     """URL of the farm to speak to; none: the one that runs in `data_dir`."""
     admin_key: SecretStr | None = Field(default=None, min_length=8)
     """The key that opens every door; none: one that was made at random, in `admin.key` of `data_dir`."""
+    secret_key: SecretStr | None = Field(default=None, min_length=16)
+    """What the farm seals and signs with; none: a random one in secret.key in the data folder."""
     database_url: Annotated[str, AfterValidator(_database)] = Field(
         default_factory=lambda data: DataFolder(data.get("data_dir", default_data_dir())).database_url
     )
@@ -310,10 +317,10 @@ def origin_of(settings: Settings) -> list[Origin]:
 
 def secrets_set(settings: Settings) -> set[str]:
     """The very letters of every secret that was set, also where another source won; to find them in texts."""
-    found = {settings.admin_key.get_secret_value()} if settings.admin_key else set()
+    found = {key.get_secret_value() for key in (settings.admin_key, settings.secret_key) if key is not None}
     urls = [settings.database_url, settings.server or "", settings.public_url or ""]
     for said in (_said_by_environment(), _said_by_file(settings.folder.settings_file)):
-        found.add(str(said.get("admin_key", "")))
+        found |= {str(said.get(name, "")) for name in ("admin_key", "secret_key")}
         urls += [str(said.get(name, "")) for name in ("database_url", "server", "public_url")]
     found |= {secret for url in urls for secret in secrets_of(url)}
     found.add(os.environ.get("RAY_AUTH_TOKEN", ""))
@@ -357,6 +364,9 @@ def _warn_of_unknown(said: Mapping[str, str]) -> None:
             log.warning("%s is no setting, and changes nothing%s", variable, hint, extra={"action": "unknown_variable"})
 
 
+_SECRET = {"admin_key", "secret_key", "database_url"}
+
+
 def _refusal(error: ValidationError, origins: Mapping[str, str]) -> WrongUse:
     first = error.errors(include_url=False)[0]
     name = str(first["loc"][0]) if first["loc"] else ""
@@ -365,6 +375,6 @@ def _refusal(error: ValidationError, origins: Mapping[str, str]) -> WrongUse:
     reason = first["msg"].removeprefix("Value error, ")
     given = first["input"]
     # What may hold a secret is not repeated.
-    value = "" if name in {"admin_key", "database_url"} or not isinstance(given, str | int | float) else given
+    value = given if name not in _SECRET and isinstance(given, str | int | float) else ""
     told = f", not {mask_url(str(value))!r}" if value != "" else ""
     return InvalidSetting(f"Setting {name} ({origins.get(name, 'default')}): {reason[:1].lower()}{reason[1:]}{told}.")

@@ -8,6 +8,10 @@ FramemillError
 │   ├── NotFound           there is nothing of that id
 │   ├── Conflict           what it is about is in a state that does not allow it
 │   ├── KeyRefused         the farm does not take that key
+│   │   └── LinkExpired    a link that was good once
+│   ├── Forbidden          the farm knows who asks, and they may not
+│   ├── TooMany            more than the limits allow, for now
+│   ├── TooLarge           more bytes than are taken there
 │   └── ForeignDatabase    the database is not one that this release made or knows
 ├── SourceError            the source cannot be read (exit 1)
 │   ├── SourceMissing
@@ -86,6 +90,26 @@ class Conflict(WrongUse):
 
 class KeyRefused(WrongUse):
     """The farm does not take that key, or no key was given."""
+
+
+class LinkExpired(KeyRefused):
+    """A signed link was good for a while, and is no more."""
+
+
+class Forbidden(WrongUse):
+    """The farm knows who asks, and they may not do that."""
+
+
+class TooMany(WrongUse):
+    """More than an account's limits allow; later it may be allowed again."""
+
+    def __init__(self, message: str, retry_seconds: float = 1.0) -> None:
+        super().__init__(message)
+        self.retry_seconds = retry_seconds
+
+
+class TooLarge(WrongUse):
+    """More bytes than are taken there."""
 
 
 class ForeignDatabase(WrongUse):

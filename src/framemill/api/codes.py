@@ -6,7 +6,9 @@ from typing import Literal, NamedTuple, TypeAlias
 from framemill import errors
 from framemill.errors import FramemillError
 
-Kind: TypeAlias = Literal["invalid_request", "authentication", "not_found", "conflict", "farm", "internal"]
+Kind: TypeAlias = Literal[
+    "invalid_request", "authentication", "permission", "not_found", "conflict", "rate_limit", "farm", "internal"
+]
 """Whose turn it is: the caller's, to ask otherwise; or the farm's, to be put right."""
 
 
@@ -27,6 +29,10 @@ ANSWERS: Mapping[type[FramemillError], Answer] = {
     errors.SourceRefused: Answer(422, "invalid_request", "source_refused"),
     errors.SourceUnreadable: Answer(422, "invalid_request", "unreadable_source"),
     errors.KeyRefused: Answer(401, "authentication", "key_refused"),
+    errors.LinkExpired: Answer(403, "permission", "link_expired"),
+    errors.Forbidden: Answer(403, "permission", "forbidden"),
+    errors.TooMany: Answer(429, "rate_limit", "too_many_requests"),
+    errors.TooLarge: Answer(413, "invalid_request", "too_large"),
     errors.NotFound: Answer(404, "not_found", "not_found"),
     errors.Conflict: Answer(409, "conflict", "conflict"),
     errors.DiskFull: Answer(503, "farm", "disk_full"),

@@ -1,6 +1,7 @@
 """Every answer that is none of the others: one envelope, whoever noticed what is wrong."""
 
 import logging
+import math
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
@@ -13,7 +14,7 @@ from starlette.exceptions import HTTPException
 
 from framemill.api.codes import Kind, answer_for
 from framemill.api.native.schemas import ErrorEnvelope
-from framemill.errors import FramemillError, KeyRefused
+from framemill.errors import FramemillError, KeyRefused, LinkExpired, TooMany
 from framemill.store.trouble import is_trouble
 
 log = logging.getLogger(__name__)
@@ -21,7 +22,7 @@ log = logging.getLogger(__name__)
 RETRY_SECONDS = 5
 """When to ask again, where the farm is at fault for a while."""
 
-_KINDS: Mapping[int, Kind] = {401: "authentication", 403: "authentication", 404: "not_found", 409: "conflict"}
+_KINDS: Mapping[int, Kind] = {401: "authentication", 403: "permission", 404: "not_found", 409: "conflict"}
 
 
 def envelope(
@@ -54,8 +55,9 @@ def install(app: FastAPI) -> None:
         answer = answer_for(error)
         if answer.status == HTTPStatus.INTERNAL_SERVER_ERROR:
             log.error("%s", error.message, extra={"action": "request_failed", "request": request_id_of(request)})
-        headers = {"WWW-Authenticate": "Bearer"} if isinstance(error, KeyRefused) else None
-        return envelope(*answer, error.message, request_id=request_id_of(request), param=error.param, headers=headers)
+        return envelope(
+            *answer, error.message, request_id=request_id_of(request), param=error.param, headers=_headers(error)
+        )
 
     @app.exception_handler(RequestValidationError)
     async def unfit(request: Request, error: RequestValidationError) -> JSONResponse:
@@ -94,6 +96,14 @@ def install(app: FastAPI) -> None:
         return envelope(503, "farm", "store_unavailable", told, request_id=request_id_of(request))
 
 
+def _headers(error: FramemillError) -> dict[str, str]:
+    if isinstance(error, TooMany):
+        return {"Retry-After": str(math.ceil(error.retry_seconds))}
+    if isinstance(error, KeyRefused) and not isinstance(error, LinkExpired):
+        return {"WWW-Authenticate": "Bearer"}
+    return {}
+
+
 def _param(where: Sequence[Any]) -> str | None:
     """`outputs.0.settings`, from where pydantic saw it; none: the body as a whole."""
     return ".".join(str(part) for part in where[1:]) or None
@@ -112,6 +122,8 @@ DOCUMENTED: dict[int | str, dict[str, Any]] = {
     for status, told in {
         400: "The body is no JSON",
         401: "No key, or one that the farm does not take",
+        403: "The key does not allow it",
+        429: "More than the account's limits allow; `Retry-After` says when to ask again",
         413: "The body is too large",
         422: "Something in it cannot be",
         503: "The farm cannot do it now; try again",

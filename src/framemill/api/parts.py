@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from framemill.sealing import Seals
 from framemill.services.jobs import Nudge
 from framemill.store.database import Database
 
@@ -35,6 +36,10 @@ class ApiParts:
     nudge: Nudge
     admin_key: str
     """Opens everything."""
+    seals: Seals
+    """What links, sessions and stored addresses are signed and sealed with."""
     farm: FarmFacts
+    public_url: str | None = None
+    """How clients reach the API; none: as they asked."""
     tells_request_id: bool = True
     """Answers carry X-Request-Id. Not where whoever serves the application adds it, as Ray Serve does."""

@@ -8,6 +8,7 @@ from framemill.api.parts import ApiParts
 from framemill.config import load_settings
 from framemill.farm.actors import log_as
 from framemill.farm.place import HEAD_RESOURCE
+from framemill.sealing import Seals
 from framemill.serve.facts import CoordinatorFacts
 from framemill.serve.farmfile import make_secret
 from framemill.serve.place import place_of
@@ -22,13 +23,15 @@ def build_app() -> FastAPI:
     settings = load_settings()
     log_as(place_of(settings), "api")
     facts = CoordinatorFacts()
-    key = settings.admin_key
+    key, secret = settings.admin_key, settings.secret_key
     return create_app(
         ApiParts(
             database=Database(settings.database_url),
             nudge=facts.nudge,
             admin_key=key.get_secret_value() if key is not None else make_secret(settings.folder.admin_key),
+            seals=Seals(secret.get_secret_value() if secret is not None else make_secret(settings.folder.secret_key)),
             farm=facts,
+            public_url=settings.public_url,
             tells_request_id=False,  # Serve does
         )
     )

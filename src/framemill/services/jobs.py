@@ -27,6 +27,7 @@ from framemill.jobs.states import (
     StartAsked,
     advance,
 )
+from framemill.services.callers import OWNER, Caller
 from framemill.services.parts import InputRequest, OutputRequest, inputs_of, outputs_of, refuse_overwriting_any
 from framemill.services.submission import JobRequest, new_job
 from framemill.services.waiting import Why, explain, farm_now, waiting_of
@@ -92,7 +93,7 @@ ALWAYS_CHANGED = frozenset({"priority", "deadline", "metadata"})
 
 
 class Jobs:
-    """The jobs of an account (none: all), over the store. Plain functions: an event loop calls them in threads.
+    """The jobs that a caller may see, over the store. Plain functions: an event loop calls them in threads.
 
     All raise `NotFound` for a job that is not there, or is another account's.
     """
@@ -102,13 +103,13 @@ class Jobs:
         database: Database,
         nudge: Nudge,
         *,
-        account: str | None = None,
+        caller: Caller = OWNER,
         door: str = "native",
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._database = database
         self._nudge = nudge
-        self._account = account
+        self._caller = caller
         self._door = door
         self._clock = clock
 
@@ -118,7 +119,7 @@ class Jobs:
 
     def submitted(self, request: JobRequest) -> Shown:
         """The same, with the job's parts."""
-        job, inputs, outputs = new_job(request, account=self._account, door=self._door, now=self._clock())
+        job, inputs, outputs = new_job(request, caller=self._caller, door=self._door, now=self._clock())
         with self._database.writing() as conn:
             job_rows.add_job(conn, job, inputs, outputs)
             farm = farm_now(conn, job.created_at)
@@ -128,14 +129,14 @@ class Jobs:
     def listed(self, states: Collection[JobState] | None = None, limit: int = 50, cursor: str | None = None) -> Page:
         """Jobs, newest first; `cursor` is what the page before said."""
         with self._database.reading() as conn:
-            found = job_rows.list_jobs(conn, self._account, states, cursor, limit + 1)
+            found = job_rows.list_jobs(conn, self._caller.sees, states, cursor, limit + 1)
             shown = self._shown(conn, found[:limit])
         return Page(shown, shown[-1].job.id if len(found) > limit else None)
 
     def beginning_with(self, prefix: str, limit: int = 50) -> Page:
         """Jobs whose ids begin so, oldest first; there is no further page."""
         with self._database.reading() as conn:
-            return Page(self._shown(conn, doors.jobs_by_prefix(conn, self._account, prefix, limit)), None)
+            return Page(self._shown(conn, doors.jobs_by_prefix(conn, self._caller.sees, prefix, limit)), None)
 
     def shown(self, job_id: str) -> Shown:
         """A job with all its parts."""
@@ -277,7 +278,7 @@ class Jobs:
     def _loaded(self, conn: Connection, job_id: str) -> tuple[Job, list[Input], list[Output]]:
         plausible = len(job_id) <= _LONGEST_ID and job_id.isascii() and job_id.isprintable()
         found = job_rows.load_job(conn, job_id) if plausible else None
-        if found is None or self._account not in {None, found[0].account}:
+        if found is None or self._caller.sees not in {None, found[0].account}:
             raise NotFound(f"There is no job {job_id!r}.")
         return found
 

@@ -9,6 +9,7 @@ from pydantic import AwareDatetime, Field
 from framemill.jobs.model import Callback, Input, Job, Keep, Limits, Output, new_id
 from framemill.jobs.settings import RunSettings, Value
 from framemill.jobs.states import InputState
+from framemill.services.callers import DEFAULT_ACCOUNT, Caller
 from framemill.services.parts import InputRequest, OutputRequest, inputs_of, outputs_of
 from framemill.services.requests import EncodeRequest
 from framemill.store import jobs as job_rows
@@ -16,9 +17,6 @@ from framemill.store.database import Database
 
 if TYPE_CHECKING:  # a front door reads no media, so it does not load what does
     from framemill.farm.titles import Ingested
-
-#: Who owns the jobs of those that have no account of their own.
-LOCAL_ACCOUNT = "local"
 
 
 class JobRequest(Value):
@@ -38,23 +36,21 @@ class JobRequest(Value):
     on_output_error: Keep = "fail"
 
 
-def new_job(
-    request: JobRequest, *, account: str | None, door: str, now: datetime
-) -> tuple[Job, list[Input], list[Output]]:
+def new_job(request: JobRequest, *, caller: Caller, door: str, now: datetime) -> tuple[Job, list[Input], list[Output]]:
     """The job with its parts; its inputs wait to be fetched, and nothing of them was read.
 
     Raises `WrongUse` and its kinds, and `SourceError`'s where a local source cannot be read; the error's `param` names
     the field.
     """
     asked: dict[str, Any] = {name: value for name, value in request if name not in {"inputs", "outputs"}}
-    job = Job(account=account or LOCAL_ACCOUNT, door=door, created_at=now, **asked)
+    job = Job(account=caller.account, door=door, created_at=now, **asked)
     inputs = inputs_of(job.id, request.inputs)
     return job, inputs, outputs_of(job.id, request.outputs, inputs)
 
 
 def submit_read_source(database: Database, request: EncodeRequest, read: "Ingested", now: datetime) -> str:
     """Write a job whose source was read already; its id."""
-    job = Job(account=LOCAL_ACCOUNT, door="cli", run=request.run, created_at=now, usage={"read": read.usage})
+    job = Job(account=DEFAULT_ACCOUNT, door="cli", run=request.run, created_at=now, usage={"read": read.usage})
     source, inspection = read.source, read.source.inspection
     found = Input(
         job_id=job.id,

@@ -7,7 +7,7 @@ from sqlalchemy import Connection, RowMapping, Table
 from sqlalchemy.dialects import postgresql, sqlite
 
 from framemill.jobs.settings import Value
-from framemill.store.schema import UtcDateTime
+from framemill.store.columns import UtcDateTime
 
 V = TypeVar("V", bound=Value)
 

@@ -1,84 +1,37 @@
-"""The tables. What is searched or guarded is a column of its own; what is only carried is JSON.
+"""The tables of jobs and of the farm. What is searched or guarded is a column of its own; what is only carried is JSON.
 
 No query that the farm asks while it runs may grow with the number of ended jobs: each has an index named beside it.
 """
 
-from datetime import UTC, datetime
-from typing import Any
-
 from sqlalchemy import (
-    JSON,
     BigInteger,
     Boolean,
     CheckConstraint,
     Column,
-    DateTime,
-    Dialect,
     Float,
     ForeignKey,
     Index,
     Integer,
-    MetaData,
     String,
     Table,
     Text,
-    TypeDecorator,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB
 
-# A later migration can only change what has a name.
-metadata = MetaData(
-    naming_convention={
-        "pk": "pk_%(table_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_name)s",
-        "ix": "ix_%(table_name)s_%(column_0_name)s",
-    }
+from framemill.store.columns import (
+    Json,
+    Sequence,
+    UtcDateTime,
+    explained_columns,
+    id_column,
+    job_id_column,
+    metadata,
 )
-
-
-class UtcDateTime(TypeDecorator[datetime]):
-    """A point in time: text in UTC in SQLite (which has no zones), `timestamptz` in PostgreSQL."""
-
-    impl = DateTime(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """To UTC; a time without a zone is refused, since nobody knows what it means."""
-        if value is None:
-            return None
-        if value.tzinfo is None:
-            raise ValueError(f"{value.isoformat()} has no time zone")
-        return value.astimezone(UTC)
-
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Back, with its zone."""
-        if value is None:
-            return None
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-
-
-Json = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
-# SQLite counts rows by itself only in a column that is declared INTEGER.
-Sequence = BigInteger().with_variant(Integer, "sqlite")
-
-
-def _id(name: str = "id") -> Column[Any]:
-    return Column(name, String(36), primary_key=True)
-
-
-def _job_id(**more: Any) -> Column[Any]:
-    return Column("job_id", String(36), ForeignKey("jobs.id", ondelete="CASCADE"), nullable=False, **more)
-
-
-def _explained() -> tuple[Column[Any], Column[Any]]:
-    return Column("reason", String(40)), Column("message", Text)
-
 
 jobs = Table(
     "jobs",
     metadata,
-    _id(),
+    id_column(),
     Column("account", String(200), nullable=False),
     Column("door", String(40), nullable=False),
     Column("priority", Integer, nullable=False),
@@ -93,7 +46,7 @@ jobs = Table(
     Column("on_output_error", String(8), nullable=False),
     Column("attempt", Integer, nullable=False),
     Column("state", String(20), nullable=False),
-    *_explained(),
+    *explained_columns(),
     Column("waiting", Json),
     Column("warnings", Json, nullable=False),
     Column("refuted", Integer, nullable=False),
@@ -116,8 +69,8 @@ jobs = Table(
 inputs = Table(
     "inputs",
     metadata,
-    _id(),
-    _job_id(index=True),
+    id_column(),
+    job_id_column(index=True),
     Column("position", Integer, nullable=False),
     Column("uri", Text, nullable=False),
     Column("sealed_uri", Text),
@@ -132,15 +85,15 @@ inputs = Table(
     Column("facts", Json),
     Column("index_key", Text),
     Column("zero", String(60)),
-    *_explained(),
+    *explained_columns(),
     Column("metadata", Json, nullable=False),
 )
 
 outputs = Table(
     "outputs",
     metadata,
-    _id(),
-    _job_id(index=True),
+    id_column(),
+    job_id_column(index=True),
     Column("position", Integer, nullable=False),
     Column("input_ids", Json, nullable=False),
     Column("name", Text, nullable=False),
@@ -155,14 +108,14 @@ outputs = Table(
     Column("charged", BigInteger),
     Column("password_hashes", Json, nullable=False),
     Column("withdrawn_at", UtcDateTime),
-    *_explained(),
+    *explained_columns(),
     Column("metadata", Json, nullable=False),
 )
 
 chunks = Table(
     "chunks",
     metadata,
-    _job_id(primary_key=True),
+    job_id_column(primary_key=True),
     Column("attempt", Integer, primary_key=True),
     # An output that is deleted takes its chunks along, and the database has to find them.
     Column("output_id", String(36), ForeignKey("outputs.id", ondelete="CASCADE"), primary_key=True, index=True),
@@ -186,7 +139,7 @@ chunks = Table(
     Column("seconds", Float),
     Column("cpu_seconds", Float),
     Column("committed_at", UtcDateTime),
-    *_explained(),
+    *explained_columns(),
     CheckConstraint("end_frame > first_frame", name="chunks_hold_frames"),
     # The cache's question, over all jobs; and the lease's, which is to find one chunk among a job's ten thousands.
     Index("chunks_by_key", "key", "job_id", "attempt"),
@@ -202,8 +155,8 @@ chunks = Table(
 deliveries = Table(
     "deliveries",
     metadata,
-    _id(),
-    _job_id(index=True),
+    id_column(),
+    job_id_column(index=True),
     Column("attempt", Integer, nullable=False),
     Column("output_id", String(36), ForeignKey("outputs.id", ondelete="CASCADE"), nullable=False, index=True),
     Column("path", Text, nullable=False),
@@ -213,14 +166,14 @@ deliveries = Table(
     Column("sha256", String(64)),
     Column("md5", String(32)),
     Column("content_type", String(200)),
-    *_explained(),
+    *explained_columns(),
 )
 
 events = Table(
     "events",
     metadata,
     Column("seq", Sequence, primary_key=True, autoincrement=True),
-    _job_id(),
+    job_id_column(),
     Column("at", UtcDateTime, nullable=False),
     Column("kind", String(60), nullable=False),
     Column("data", Json, nullable=False),
@@ -258,7 +211,7 @@ machines = Table(
     Column("id", String(200), primary_key=True),
     Column("name", Text, nullable=False),
     Column("state", String(20), nullable=False),
-    *_explained(),
+    *explained_columns(),
     Column("canary", String(64)),
     Column("build", Text, nullable=False),
     Column("architecture", String(40), nullable=False),

@@ -6,10 +6,14 @@ from pathlib import Path
 from sqlalchemy import Column, Connection, MetaData, PrimaryKeyConstraint, String, Table, insert, inspect, select
 
 from framemill.errors import ForeignDatabase
-from framemill.store.schema import metadata
+from framemill.store import account_tables, exchange_tables, schema
+from framemill.store.columns import metadata
 
-HEAD = "0001"
-"""The revision that `schema` describes: the newest in `migrations/versions`."""
+HEAD = "0002"
+"""The revision that the tables describe: the newest in `migrations/versions`."""
+
+TABLES = (schema, account_tables, exchange_tables)
+"""The modules that fill `metadata`."""
 
 _MIGRATIONS = Path(__file__).with_name("migrations")
 

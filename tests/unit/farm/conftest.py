@@ -15,9 +15,9 @@ sys.path.insert(0, str(Path(__file__).parents[3]))
 
 from fake_farm import Farm
 
+from framemill.store.columns import metadata
 from framemill.store.database import Database
 from framemill.store.schema import farm as farm_table
-from framemill.store.schema import metadata
 
 _MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of its own in it
 

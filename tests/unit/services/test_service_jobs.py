@@ -30,6 +30,7 @@ from framemill.jobs.states import (
     JobState,
     Started,
 )
+from framemill.services.callers import Caller
 from framemill.services.farm import pause, standing
 from framemill.services.jobs import JobChanges, Jobs
 from framemill.services.parts import InputRequest, OutputRequest
@@ -123,7 +124,7 @@ def test_a_job_is_written_with_its_parts_and_the_coordinator_nudged(
 
     found, (source,), (film, package) = stored(database, job.id)
     assert found == job
-    assert (job.state, job.account, job.door, job.created_at) == (JobState.QUEUED, "local", "native", NOON)
+    assert (job.state, job.account, job.door, job.created_at) == (JobState.QUEUED, "default", "native", NOON)
     assert (job.priority, job.deadline, job.metadata, job.fairness_key) == (3, NOON, {"k": [1]}, "phone")
     assert (job.limits, job.callbacks, job.run, job.on_output_error) == (
         limits,
@@ -322,7 +323,7 @@ def test_a_job_is_shown_with_its_frames_and_the_files_of_its_last_attempt(jobs: 
 
 
 def test_an_account_sees_its_own_jobs_alone(database: Database, nudged: Nudged, jobs: Jobs) -> None:
-    theirs = Jobs(database, nudged, account="them")
+    theirs = Jobs(database, nudged, caller=Caller(account="them"))
     job_id = jobs.submit(asked()).id
     their_id = theirs.submit(asked()).id
 

@@ -12,6 +12,7 @@ from framemill.jobs.reasons import Reason
 from framemill.jobs.states import ACTIVE_JOB, ENDED_JOB, JobState
 from framemill.jobs.usage import Usage
 from framemill.store import chunks, queue, schema
+from framemill.store.columns import metadata
 from framemill.store.database import Database
 from framemill.store.deliveries import load_deliveries
 from framemill.store.epochs import take_epoch
@@ -115,7 +116,7 @@ def test_a_chunk_is_found_among_a_jobs_ten_thousands(
 
 def test_whoever_deletes_a_row_finds_what_belongs_to_it() -> None:
     """The database looks for them by itself; without an index it reads the whole table, once for every row."""
-    for table in schema.metadata.tables.values():
+    for table in metadata.tables.values():
         firsts = {index.columns[0].name for index in table.indexes} | {next(iter(table.primary_key.columns)).name}
         assert {key.parent.name for key in table.foreign_keys} <= firsts, table.name
 

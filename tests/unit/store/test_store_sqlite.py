@@ -9,9 +9,9 @@ from sqlalchemy import URL, Connection, create_mock_engine, text
 from sqlalchemy.exc import OperationalError
 
 from framemill.errors import DiskFull, FarmError, WrongUse
+from framemill.store.columns import metadata
 from framemill.store.database import Database
 from framemill.store.epochs import current_epoch, take_epoch
-from framemill.store.schema import metadata
 from framemill.store.writer import Writer
 
 

@@ -17,11 +17,11 @@ from framemill.jobs.model import Job
 from framemill.jobs.states import ChunkState, JobState
 from framemill.store import versions
 from framemill.store.chunks import load_chunks
+from framemill.store.columns import metadata
 from framemill.store.database import Database
 from framemill.store.epochs import current_epoch
 from framemill.store.events import events_of
 from framemill.store.jobs import load_job
-from framemill.store.schema import metadata
 
 MIGRATIONS = Path(versions.__file__).with_name("migrations")
 

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import Depends, Request
 
+from framemill.api.auth import TheCaller
 from framemill.api.parts import ApiParts
 from framemill.errors import FarmError
 from framemill.services.jobs import Jobs
@@ -22,8 +23,8 @@ def _parts(request: Request) -> ApiParts:
 Parts = Annotated[ApiParts, Depends(_parts)]
 
 
-def _jobs(parts: Parts) -> Jobs:
-    return Jobs(parts.database, parts.nudge)
+def _jobs(parts: Parts, caller: TheCaller) -> Jobs:
+    return Jobs(parts.database, parts.nudge, caller=caller)
 
 
 TheJobs = Annotated[Jobs, Depends(_jobs)]

@@ -4,9 +4,9 @@ import asyncio
 from dataclasses import replace
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Depends, Query, Response
 
-from framemill.api.auth import KeyRequired
+from framemill.api.auth import needs
 from framemill.api.errors import CONFLICT, DOCUMENTED, MISSING
 from framemill.api.native import mapping, schemas
 from framemill.api.native.asked import Parts, TheJobs, live_progress, live_status
@@ -16,7 +16,10 @@ from framemill.services.jobs import Jobs
 from framemill.services.waiting import farm_away
 from framemill.store.queue import WORKING_JOB
 
-routes = APIRouter(prefix="/jobs", tags=["jobs"], dependencies=[KeyRequired], responses=DOCUMENTED)
+routes = APIRouter(prefix="/jobs", tags=["jobs"], dependencies=[Depends(needs("jobs:read"))], responses=DOCUMENTED)
+
+WRITES = Depends(needs("jobs:write"))
+CHANGED = {**MISSING, **CONFLICT}
 
 States = Annotated[list[JobState] | None, Query(alias="state", description="Only jobs in one of these states.")]
 Limit = Annotated[int, Query(ge=1, le=100)]
@@ -25,7 +28,7 @@ Prefix = Annotated[str | None, Query(pattern=r"^[0-9a-f-]{1,36}$", description="
 After = Annotated[int, Query(ge=0, le=2**63 - 1, description="`seq` of the last event that is known.")]
 
 
-@routes.post("", status_code=201, summary="Submit a job")
+@routes.post("", status_code=201, summary="Submit a job", dependencies=[WRITES])
 async def submit(asked: schemas.NewJob, jobs: TheJobs, response: Response) -> schemas.Job:
     """The job is checked, written and queued, or held; its sources are fetched and read later."""
     made = await asyncio.to_thread(jobs.submitted, mapping.job_request(asked))
@@ -53,34 +56,34 @@ async def show(job_id: str, jobs: TheJobs, parts: Parts) -> schemas.Job:
     return mapping.job(shown if silence is None else replace(shown, waiting=farm_away(silence)), live)
 
 
-@routes.patch("/{job_id}", summary="Change a job", responses={**MISSING, **CONFLICT})
+@routes.patch("/{job_id}", summary="Change a job", responses=CHANGED, dependencies=[WRITES])
 async def edit(job_id: str, asked: schemas.EditedJob, jobs: TheJobs) -> schemas.Job:
     """Anything while it is held; priority, deadline and metadata at any time."""
     await asyncio.to_thread(jobs.edited, job_id, mapping.job_changes(asked))
     return await _shown(jobs, job_id)
 
 
-@routes.delete("/{job_id}", status_code=204, summary="Forget a job", responses={**MISSING, **CONFLICT})
+@routes.delete("/{job_id}", status_code=204, summary="Forget a job", responses=CHANGED, dependencies=[WRITES])
 async def remove(job_id: str, jobs: TheJobs) -> None:
     """Only one that has ended; what it delivered stays where it is."""
     await asyncio.to_thread(jobs.removed, job_id)
 
 
-@routes.post("/{job_id}/start", summary="Start a held job", responses={**MISSING, **CONFLICT})
+@routes.post("/{job_id}/start", summary="Start a held job", responses=CHANGED, dependencies=[WRITES])
 async def start(job_id: str, jobs: TheJobs) -> schemas.Job:
     """It is queued."""
     await asyncio.to_thread(jobs.started, job_id)
     return await _shown(jobs, job_id)
 
 
-@routes.post("/{job_id}/cancel", summary="Cancel a job", responses={**MISSING, **CONFLICT})
+@routes.post("/{job_id}/cancel", summary="Cancel a job", responses=CHANGED, dependencies=[WRITES])
 async def cancel(job_id: str, jobs: TheJobs) -> schemas.Job:
     """One that is worked on is `cancelling` until nobody does any more."""
     await asyncio.to_thread(jobs.cancelled, job_id)
     return await _shown(jobs, job_id)
 
 
-@routes.post("/{job_id}/retry", summary="Try a job again", responses={**MISSING, **CONFLICT})
+@routes.post("/{job_id}/retry", summary="Try a job again", responses=CHANGED, dependencies=[WRITES])
 async def retry(job_id: str, jobs: TheJobs) -> schemas.Job:
     """Under the same id, as a new attempt; what is published stays until the new outputs are verified."""
     await asyncio.to_thread(jobs.retried, job_id)
