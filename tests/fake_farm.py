@@ -17,17 +17,20 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from benchmarks.scale_clock import VirtualLoop
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 
 from framemill.errors import WorkerLost
 from framemill.farm.bench import Bench, Share
 from framemill.farm.coordination import TICK_SECONDS, Coordination
+from framemill.farm.growing import next_request
 from framemill.farm.intact import chunk_blob, facts_blob, intact_chunk, note_extra
 from framemill.farm.orders import (
     Encoded,
     EncodedChunk,
     ExtraOrder,
     GroupOrder,
+    Grown,
+    GrowOrder,
     IngestOrder,
     Order,
     Planned,
@@ -49,6 +52,7 @@ from framemill.jobs.states import ChunkState, InputState, JobEvent, JobState
 from framemill.jobs.usage import Usage
 from framemill.media.chunkfile import ChunkFacts
 from framemill.media.damage import Complaints
+from framemill.media.growing import Growth, read_growth
 from framemill.media.index import FirstFrame, FrameIndex, SeekPoint
 from framemill.media.inspect import Inspection, Packets
 from framemill.media.source import Source
@@ -63,6 +67,7 @@ from framemill.store import jobs as job_rows
 from framemill.store.database import Database
 from framemill.store.deliveries import load_deliveries
 from framemill.store.jobs import add_job, load_job
+from framemill.store.prepared import Prepared
 from framemill.store.schema import jobs
 
 NOON = datetime(2030, 5, 17, 12, 0, tzinfo=UTC)
@@ -285,6 +290,8 @@ class FakeHands:
                 return self._encode(order)
             case StitchOrder():
                 return self._join(order)
+            case GrowOrder():
+                return self._grow(order)
             case TrialOrder():
                 return Tried(usage=Usage(seconds=0.25))
 
@@ -319,6 +326,17 @@ class FakeHands:
             self.blobs.write(chunk_blob(key), data)
             done.append(EncodedChunk(number=chunk.number, key=key, blob=chunk_blob(key), facts=facts))
         return Encoded(chunks=tuple(done), usage=Usage(seconds=0.5))
+
+    def _grow(self, order: GrowOrder) -> Result:
+        title, folder = load_title(self.blobs, order.title_key), Path(order.folder)
+        total = len(title.pictured.plan.segments)
+        have = read_growth(folder, order.title_key)
+        request = next_request(title, order, self.blobs, have)
+        if request is not None:
+            have = Growth(plan=order.title_key, spans=have.spans + request.spans)
+            (folder / "master.m3u8").write_text(str(have.spans))
+            (folder / ".state.json").write_text(have.model_dump_json())
+        return Grown(spans=have.spans, total=total, unheard=request is None and have.spans < total)
 
     def _join(self, order: StitchOrder) -> Result:
         if self.finished:
@@ -683,11 +701,10 @@ class Farm:
 
     def state_of(self, name: str = "j", conn: Connection | None = None) -> JobState:
         """As committed, or as that transaction sees it."""
-        asked = select(jobs.c.state).where(jobs.c.id == name)
         if conn is not None:
-            return JobState(conn.execute(asked).scalar_one())
+            return JobState(_STATE.run(conn, {"of_job": name}).scalar_one())
         with self.database.reading() as reading:
-            return JobState(reading.execute(asked).scalar_one())
+            return JobState(_STATE.run(reading, {"of_job": name}).scalar_one())
 
     def job_of(self, name: str) -> Job:
         return self._loaded(name)[0]
@@ -735,6 +752,9 @@ class Farm:
         """Let the others go on until that holds."""
         while not holds():  # noqa: ASYNC110 - a store tells nobody that it was written to
             await asyncio.sleep(0.05)
+
+
+_STATE = Prepared(select(jobs.c.state).where(jobs.c.id == bindparam("of_job")))  # asked again and again
 
 
 def _taken_away(folder: Path) -> Callable[[], None]:

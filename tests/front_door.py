@@ -2,25 +2,54 @@
 
 import asyncio
 import contextlib
+import functools
 import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
+from starlette.applications import Starlette
+from starlette.routing import Mount
 
 from framemill.api.app import ApiParts, create_app
+from framemill.api.bytes.app import create_bytes_app
 from framemill.errors import FarmError
+from framemill.farm.orders import Probed, ProbeOrder
 from framemill.jobs import lifecycle
 from framemill.jobs.model import Job
 from framemill.jobs.states import JobEvent
+from framemill.media.estimate import estimated
 from framemill.sealing import Seals
+from framemill.services.fileplace import FilePlace
+from framemill.services.links import MOUNT
+from framemill.storage.local import LocalBlobs
 from framemill.store.database import Database
 from framemill.store.jobs import load_job, save_job
 
 KEY = "an admin's key"
+
+
+FACTS: dict[str, Any] = {
+    "format": {"format_name": "mov,mp4", "duration": "60.000000", "size": "5", "bit_rate": "8000000"},
+    "streams": [
+        {
+            "index": 0,
+            "codec_type": "video",
+            "codec_name": "h264",
+            "width": 1920,
+            "height": 1080,
+            "pix_fmt": "yuv420p",
+            "avg_frame_rate": "25/1",
+        },
+        {"index": 1, "codec_type": "audio", "codec_name": "aac", "channels": 2, "sample_rate": "48000"},
+    ],
+    "chapters": [],
+}
+"""A minute of 1080p with sound, in ffprobe's shape."""
 
 
 class FakeFarm:
@@ -29,6 +58,9 @@ class FakeFarm:
     def __init__(self) -> None:
         self.told: dict[str, Any] = {"slots": 4, "backlog_seconds": 1.5}
         self.progress_told: dict[str, Any] = {"frames": 0, "frames_planned": 0}
+        self.facts: dict[str, Any] = FACTS
+        self.probe_fails: dict[str, Any] = {}
+        """`reason` and `message`, where a source cannot be read."""
         self.silent = False
         self.hangs = False
         self.asked: list[Any] = []
@@ -50,6 +82,18 @@ class FakeFarm:
         self.asked.append(("progress", job_id))
         return await self._answer(self.progress_told)
 
+    async def progress_of(self, job_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+        self.asked.append(("progress_of", sorted(job_ids)))
+        return await self._answer(dict.fromkeys(job_ids, self.progress_told))
+
+    async def probe(self, order: dict[str, Any]) -> dict[str, Any]:
+        """As a worker answers who finds what `facts` says."""
+        self.asked.append(("probe", order["uri"]))
+        asked = ProbeOrder.model_validate(order)
+        estimates = tuple(estimated(self.facts, settings, asked.run) for settings in asked.outputs)
+        found = Probed(size=5, facts=self.facts, estimates=estimates, **self.probe_fails)
+        return await self._answer(found.model_dump(mode="json"))
+
     async def gc(self, dry_run: bool) -> dict[str, Any]:
         self.asked.append(("gc", dry_run))
         return await self._answer({"bytes": 12, "dry_run": dry_run})
@@ -66,10 +110,21 @@ class FrontDoor:
         self.database = database
         self.farm = FakeFarm() if farm is None else farm(self)
         self.nudged: list[list[str]] = []
+        folder = Path(database.url.database or "")
         self.parts = ApiParts(
-            database=database, nudge=self._nudge, admin_key=KEY, seals=Seals("a farm's secret"), farm=self.farm
+            database=database,
+            nudge=self._nudge,
+            admin_key=KEY,
+            seals=Seals("a farm's secret"),
+            farm=self.farm,
+            files=FilePlace(blobs=LocalBlobs(folder.with_name("blobs")), work=folder.with_name("work")),
         )
         self.app: FastAPI = create_app(self.parts)
+
+    @functools.cached_property
+    def whole(self) -> Starlette:
+        """The API and the application of bytes, as the farm has them at one port."""
+        return Starlette(routes=[Mount(MOUNT, create_bytes_app(self.parts)), Mount("/", self.app)])
 
     def _nudge(self, job_ids: Sequence[str]) -> None:
         self.nudged.append(list(job_ids))
@@ -101,8 +156,8 @@ def wanted(uri: str = "https://example.org/in.mov", **more: Any) -> dict[str, An
 
 @contextlib.contextmanager
 def served(door: FrontDoor) -> Iterator[str]:
-    """The API under uvicorn, on a port that was free."""
-    config = uvicorn.Config(door.app, host="127.0.0.1", port=0, log_level="warning", lifespan="off", ws="none")
+    """The farm's HTTP under uvicorn, on a port that was free."""
+    config = uvicorn.Config(door.whole, host="127.0.0.1", port=0, log_level="warning", lifespan="off", ws="none")
     server = uvicorn.Server(config)
     listening = socket.create_server(("127.0.0.1", 0))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})

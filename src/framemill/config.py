@@ -7,13 +7,15 @@ import os
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple, TypeAlias
 
 from pydantic import AfterValidator, BeforeValidator, ByteSize, Field, PrivateAttr, SecretStr, ValidationError
 from pydantic_settings import (
     BaseSettings,
     InitSettingsSource,
+    NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     TomlConfigSettingsSource,
@@ -143,6 +145,11 @@ class DataFolder:
         return self.root / "gcs"
 
     @property
+    def counts(self) -> Path:
+        """What each replica of the API has answered so far, for whoever adds it up."""
+        return self.root / "run" / "counts"
+
+    @property
     def sign_of_life(self) -> Path:
         """JSON with the coordinator's `pid`, written anew every two seconds while it is well."""
         return self.root / "run" / "coordinator.alive"
@@ -172,6 +179,13 @@ def _database(url: str) -> str:
     return url
 
 
+def _listed(text: Any) -> Any:
+    """`a, b` as a list; a list, as framemill.toml has one, stays."""
+    return [part.strip() for part in text.split(",") if part.strip()] if isinstance(text, str) else text
+
+
+Network: TypeAlias = IPv4Network | IPv6Network
+_Networks = Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_listed)]
 _Folder = Annotated[Path, AfterValidator(_absolute)]
 _WebAddress = Annotated[str, AfterValidator(_web_address)]
 _Level = Annotated[
@@ -234,6 +248,19 @@ class Settings(BaseSettings):
     """Where Ray keeps the state of its cluster: `rocksdb` outlives the head's process."""
     public_url: _WebAddress | None = None
     """How clients reach the API; none: as they asked."""
+    front: Literal["auto", "haproxy", "python"] = "auto"
+    """What stands in front of the replicas: `auto`: HAProxy where there is one, else Serve's Python proxy, which holds
+    bodies in memory, and so takes none over 64 MB."""
+    upload_bytes: ByteSize | None = Field(default=None, ge=1)
+    """Most bytes of one upload; none: as many as there is room for."""
+    upload_days: float = Field(default=7.0, gt=0)
+    """Days for which an upload is kept that nobody finishes, or no job refers to."""
+    trusted_proxies: _Networks = ()
+    """Networks of the reverse proxies whose `X-Forwarded-…` and `Forwarded` headers count: `127.0.0.1/32, 10.0.0.0/8`."""
+    allowed_networks: _Networks = ()
+    """Private networks that any account's callbacks and webhooks may go to: `10.1.0.0/16`; the owner's go anywhere."""
+    metrics_open: bool = False
+    """Whether `/metrics` needs no key: for a scraper in a network that nobody else is in."""
 
     @property
     def folder(self) -> DataFolder:

@@ -7,6 +7,8 @@ FramemillError
 │   ├── InvalidSetting
 │   ├── NotFound           there is nothing of that id
 │   ├── Conflict           what it is about is in a state that does not allow it
+│   │   ├── KeyReused      an Idempotency-Key of another request
+│   │   └── StillUnderWay  the same request is being carried out
 │   ├── KeyRefused         the farm does not take that key
 │   │   └── LinkExpired    a link that was good once
 │   ├── Forbidden          the farm knows who asks, and they may not
@@ -86,6 +88,18 @@ class NotFound(WrongUse):
 
 class Conflict(WrongUse):
     """What is asked for does not fit the state of what it is asked of."""
+
+
+class KeyReused(Conflict):
+    """The `Idempotency-Key` belongs to another request."""
+
+
+class StillUnderWay(Conflict):
+    """The same request, with the same `Idempotency-Key`, is being carried out; later it can be told what came of it."""
+
+    def __init__(self, message: str, retry_seconds: float = 1.0) -> None:
+        super().__init__(message)
+        self.retry_seconds = retry_seconds
 
 
 class KeyRefused(WrongUse):

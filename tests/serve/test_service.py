@@ -5,103 +5,21 @@ import hashlib
 import json
 import os
 import signal
-import socket
 import sqlite3
-import subprocess
-import sys
 import tarfile
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import clips
 import psutil
 import pytest
+from service_farm import Service, until
 
-from framemill.client import Framemill
 from framemill.config import DataFolder
 
 pytestmark = [pytest.mark.farm, pytest.mark.timeout(300)]
-
-FRAMEMILL = [sys.executable, "-m", "framemill"]
-PATIENCE = 90.0
-MARK = "FRAMEMILL_FARM"
-
-
-class Service:
-    """One data folder, and the farm that runs in it."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self._client: Framemill | None = None
-        with socket.socket() as probe:  # free now, and hardly taken by somebody else in the next moment
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
-
-    def run(self, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        """A command of ours on this farm."""
-        environment = {**os.environ, "FRAMEMILL_DATA_DIR": str(self.folder), "FRAMEMILL_MIN_FREE_BYTES": "0"}
-        return subprocess.run([*FRAMEMILL, *words], env=environment, text=True, capture_output=True, check=check)
-
-    def up(self) -> None:
-        self.run("up", "--port", str(self.port), "--slots", "2", "--detach")
-
-    def down(self, *words: str) -> None:
-        self.run("down", *words)
-
-    @property
-    def client(self) -> Framemill:
-        """One for the whole life: it finds the farm again after a restart."""
-        if self._client is None:
-            key = DataFolder(self.folder).admin_key.read_text().strip()
-            self._client = Framemill(f"http://127.0.0.1:{self.port}", key, patience_seconds=PATIENCE)
-        return self._client
-
-    def close(self) -> None:
-        if self._client is not None:
-            self._client.close()
-
-    @property
-    def facts(self) -> dict[str, Any]:
-        facts: dict[str, Any] = json.loads(DataFolder(self.folder).farm_file.read_text())
-        return facts
-
-    @property
-    def processes(self) -> list[psutil.Process]:
-        """Everything that carries the farm's mark."""
-        mark = self.facts["farm_id"]
-        return [process for process in psutil.process_iter() if _marked(process, mark)]
-
-    @property
-    def encoders(self) -> list[psutil.Process]:
-        return [process for process in self.processes if _says(process, "ffmpeg")]
-
-
-def _marked(process: psutil.Process, mark: str) -> bool:
-    try:
-        return process.environ().get(MARK) == mark and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.Error:
-        return False
-
-
-def _says(process: psutil.Process, word: str) -> bool:
-    try:
-        return word in process.cmdline()[0]
-    except (psutil.Error, IndexError):
-        return False
-
-
-_LOOK = threading.Event()  # never set: other processes tell nobody when they are there
-
-
-def until(holds: Callable[[], bool], what: str, seconds: float = PATIENCE) -> None:
-    """Wait for another process to come that far."""
-    end = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < end, f"{what} did not happen within {seconds:g} s"
-        _LOOK.wait(0.05)
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ from contextlib import closing
 
 import pytest
 
-CONTRACT = ("chunks", "database", "events", "farm", "jobs", "queue", "versions", "writer")
+CONTRACT = ("accounts", "chunks", "database", "events", "farm", "jobs", "ledger", "queue", "versions", "writer")
 # Their assertions shall say as much here as there.
 pytest.register_assert_rewrite("store.postgres", *(f"unit.store.test_store_{subject}" for subject in CONTRACT))
 

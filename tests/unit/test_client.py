@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import pytest
 from front_door import KEY, FrontDoor, served, wanted
+from made_store import made_store
 
 from framemill.api.native.schemas import Job, NewInput, NewJob, NewOutput
 from framemill.client import Framemill
@@ -34,15 +35,13 @@ from framemill.jobs.states import (
     WorkStopped,
 )
 from framemill.storage.http import is_loopback
-from framemill.store.database import Database
 
 COMPLETING = (InputsReady(), Planned(), ChunksCommitted(), Stitched(), Packaged({"source": {}}), Delivered())
 
 
 @pytest.fixture
 def door(tmp_path: Path) -> Iterator[FrontDoor]:
-    database = Database(f"sqlite:///{tmp_path / 'farm.db'}")
-    database.create()
+    database = made_store(tmp_path / "farm.db")
     yield FrontDoor(database)
     database.close()
 
@@ -238,7 +237,6 @@ def test_what_changes_something_is_asked_once() -> None:
     for ask in (
         Framemill.pause,
         Framemill.gc,
-        lambda client: client.submit(wanted()),
         lambda client: client.cancel("x"),
     ):
         line = Line(REFUSED)

@@ -27,6 +27,8 @@ ANSWERS: Mapping[type[FramemillError], Answer] = {
     errors.InvalidSetting: Answer(422, "invalid_request", "invalid_setting"),
     errors.SourceMissing: Answer(422, "invalid_request", "source_missing"),
     errors.SourceRefused: Answer(422, "invalid_request", "source_refused"),
+    errors.SourceUnreachable: Answer(422, "invalid_request", "source_unreachable"),
+    errors.SourceEncrypted: Answer(422, "invalid_request", "source_encrypted"),
     errors.SourceUnreadable: Answer(422, "invalid_request", "unreadable_source"),
     errors.KeyRefused: Answer(401, "authentication", "key_refused"),
     errors.LinkExpired: Answer(403, "permission", "link_expired"),
@@ -35,11 +37,26 @@ ANSWERS: Mapping[type[FramemillError], Answer] = {
     errors.TooLarge: Answer(413, "invalid_request", "too_large"),
     errors.NotFound: Answer(404, "not_found", "not_found"),
     errors.Conflict: Answer(409, "conflict", "conflict"),
+    errors.KeyReused: Answer(409, "conflict", "idempotency_conflict"),
+    errors.StillUnderWay: Answer(409, "conflict", "idempotency_in_progress"),
     errors.DiskFull: Answer(503, "farm", "disk_full"),
     errors.FarmError: Answer(503, "farm", "farm_unavailable"),
     errors.FramemillError: Answer(500, "internal", "internal"),
 }
 """Each of our errors by its class, or by the nearest class above it."""
+
+FRAMEWORK: Mapping[str, Answer] = {
+    "invalid_json": Answer(400, "invalid_request", "invalid_json"),
+    "unsupported_media_type": Answer(415, "invalid_request", "unsupported_media_type"),
+    "invalid_field": Answer(422, "invalid_request", "invalid_field"),
+    "method_not_allowed": Answer(405, "invalid_request", "method_not_allowed"),
+    "store_unavailable": Answer(503, "farm", "store_unavailable"),
+    "not_ready": Answer(503, "farm", "not_ready"),
+}
+"""What is answered by its code where nothing of ours was raised."""
+
+BY_CODE: Mapping[str, Answer] = {**{answer.code: answer for answer in ANSWERS.values()}, **FRAMEWORK}
+"""All of them."""
 
 ERRORS: Mapping[str, type[FramemillError]] = {answer.code: kind for kind, answer in ANSWERS.items()}
 """The other way: what a code stands for."""

@@ -2,6 +2,7 @@
 
 import logging
 import math
+import re
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
@@ -13,15 +14,20 @@ from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 
 from framemill.api.codes import Kind, answer_for
-from framemill.api.native.schemas import ErrorEnvelope
-from framemill.errors import FramemillError, KeyRefused, LinkExpired, TooMany
+from framemill.api.documented import CONFLICT, DOCUMENTED, MISSING, documented
+from framemill.api.nearby import near_names
+from framemill.api.urls import route_path
+from framemill.errors import FramemillError, KeyRefused, LinkExpired, StillUnderWay, TooMany
 from framemill.store.trouble import is_trouble
+
+__all__ = ["CONFLICT", "DOCUMENTED", "MISSING", "documented", "envelope", "install", "refusal", "request_id_of"]
 
 log = logging.getLogger(__name__)
 
 RETRY_SECONDS = 5
 """When to ask again, where the farm is at fault for a while."""
 
+_CODES: Mapping[int, str] = {413: "too_large", 400: "invalid_json"}
 _KINDS: Mapping[int, Kind] = {401: "authentication", 403: "permission", 404: "not_found", 409: "conflict"}
 
 
@@ -47,37 +53,52 @@ def request_id_of(request: Request) -> str | None:
     return found
 
 
+def refusal(request: Request, error: FramemillError) -> JSONResponse:
+    """The answer to one of our errors."""
+    answer = answer_for(error)
+    if answer.status == HTTPStatus.INTERNAL_SERVER_ERROR:
+        log.error("%s", error.message, extra={"action": "request_failed", "request": request_id_of(request)})
+    return envelope(
+        *answer, error.message, request_id=request_id_of(request), param=error.param, headers=_headers(error)
+    )
+
+
 def install(app: FastAPI) -> None:
     """Answer every error of this application with the envelope."""
 
     @app.exception_handler(FramemillError)
     async def ours(request: Request, error: FramemillError) -> JSONResponse:
-        answer = answer_for(error)
-        if answer.status == HTTPStatus.INTERNAL_SERVER_ERROR:
-            log.error("%s", error.message, extra={"action": "request_failed", "request": request_id_of(request)})
-        return envelope(
-            *answer, error.message, request_id=request_id_of(request), param=error.param, headers=_headers(error)
-        )
+        return refusal(request, error)
 
     @app.exception_handler(RequestValidationError)
     async def unfit(request: Request, error: RequestValidationError) -> JSONResponse:
         first = error.errors()[0]
         param = _param(first["loc"])
+        if first["loc"][0] == "body" and not _says_json(request):
+            told = "The body is read as JSON: send it with Content-Type: application/json."
+            return envelope(415, "invalid_request", "unsupported_media_type", told, request_id=request_id_of(request))
         reason = str(first["msg"]).removeprefix("Value error, ")
         if first["type"] == "json_invalid":
             told = f"The body is no JSON: {first.get('ctx', {}).get('error', reason)}."
             return envelope(400, "invalid_request", "invalid_json", told, request_id=request_id_of(request))
-        told = f"{param}: {reason}." if param else f"{reason}."
+        if first["type"] == "extra_forbidden":
+            reason = f"there is no such field; {near_names(request.scope.get('route'), first['loc'])}"
+        elif first["type"] == "missing" and len(first["loc"]) == 1:
+            reason = "A body is needed, a JSON object"
+        told = f"{param}: {reason}" if param else reason
+        told += "" if told.endswith(("?", ".")) else "."
         return envelope(422, "invalid_request", "invalid_field", told, request_id=request_id_of(request), param=param)
 
     @app.exception_handler(HTTPException)
     async def framework(request: Request, error: HTTPException) -> JSONResponse:
         status = HTTPStatus(error.status_code)
         kind: Kind = _KINDS.get(status, "invalid_request")
+        if status is HTTPStatus.METHOD_NOT_ALLOWED:
+            error.headers = {**(error.headers or {}), "Allow": _allowed(request)}
         return envelope(
             status,
             kind,
-            status.phrase.lower().replace(" ", "_"),
+            _CODES.get(status, status.phrase.lower().replace(" ", "_")),
             _told(status, str(error.detail), request),
             request_id=request_id_of(request),
             headers=error.headers,
@@ -97,16 +118,38 @@ def install(app: FastAPI) -> None:
 
 
 def _headers(error: FramemillError) -> dict[str, str]:
-    if isinstance(error, TooMany):
+    if isinstance(error, TooMany | StillUnderWay):
         return {"Retry-After": str(math.ceil(error.retry_seconds))}
     if isinstance(error, KeyRefused) and not isinstance(error, LinkExpired):
         return {"WWW-Authenticate": "Bearer"}
     return {}
 
 
+def _says_json(request: Request) -> bool:
+    """Whether the body is said to be JSON, or there is none."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if not kind:
+        return request.headers.get("content-length", "0") == "0" and "transfer-encoding" not in request.headers
+    return kind == "application/json" or (kind.startswith("application/") and kind.endswith("+json"))
+
+
 def _param(where: Sequence[Any]) -> str | None:
     """`outputs.0.settings`, from where pydantic saw it; none: the body as a whole."""
     return ".".join(str(part) for part in where[1:]) or None
+
+
+def _allowed(request: Request) -> str:
+    """The methods that the path takes: of all its routes, where the framework tells those of the first alone."""
+    path = route_path(request.scope)
+    known = request.app.openapi()["paths"]
+    fitting = [one for one in known if re.fullmatch(_PLACE.sub("[^/]+", one), path)]
+    if not fitting:  # what the document does not tell of is only looked at
+        return "GET"
+    closest = min(fitting, key=lambda one: one.count("{"))  # `/jobs/batch` is no `/jobs/{job_id}`
+    return ", ".join(sorted(method.upper() for method in known[closest]))
+
+
+_PLACE = re.compile(r"\{\w+\}")
 
 
 def _told(status: HTTPStatus, detail: str, request: Request) -> str:
@@ -115,23 +158,3 @@ def _told(status: HTTPStatus, detail: str, request: Request) -> str:
     if status is HTTPStatus.METHOD_NOT_ALLOWED:
         return f"{request.url.path} does not take {request.method}."
     return detail
-
-
-DOCUMENTED: dict[int | str, dict[str, Any]] = {
-    status: {"model": ErrorEnvelope, "description": told}
-    for status, told in {
-        400: "The body is no JSON",
-        401: "No key, or one that the farm does not take",
-        403: "The key does not allow it",
-        429: "More than the account's limits allow; `Retry-After` says when to ask again",
-        413: "The body is too large",
-        422: "Something in it cannot be",
-        503: "The farm cannot do it now; try again",
-    }.items()
-}
-"""What any route may answer."""
-
-MISSING: dict[int | str, dict[str, Any]] = {404: {"model": ErrorEnvelope, "description": "There is no such job"}}
-CONFLICT: dict[int | str, dict[str, Any]] = {
-    409: {"model": ErrorEnvelope, "description": "The job is in a state that does not allow it"}
-}

@@ -40,7 +40,8 @@ class Wire:
             if message["type"] == "http.response.start":
                 begun = True
                 told = [(_ID_HEADER, request_id.encode())] if self._tells_id else []
-                message = {**message, "headers": [*message["headers"], *told]}
+                more = scope["state"].get("headers", ())
+                message = {**message, "headers": [*message["headers"], *more, *told]}
             await send(message)
 
         try:

@@ -1,4 +1,5 @@
-"""The words for a running farm: `jobs`, `why`, `pause`, `resume`, `gc`. Each imports what it needs when it runs."""
+"""The words for a running farm: `jobs`, `why`, `webhooks`, `pause`, `resume`, `gc`. Each imports what it needs when it
+runs."""
 
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -143,4 +144,107 @@ def gc(dry_run: bool, as_json: bool, **farm: str | None) -> None:
         gc_command(client, dry_run=dry_run, as_json=as_json)
 
 
-COMMANDS = (jobs, why, pause, resume, gc)
+@jobs.command()
+@_id
+@click.option("-o", "--output", "destination", metavar="DST", default=".", help="A file, or a folder (default: this).")
+@farm_options
+def download(job_id: str, destination: str, **farm: str | None) -> None:
+    """Fetch a job's result; what was fetched before is gone on with."""
+    from framemill.cli.farm import the_farm
+    from framemill.cli.jobs import download_command
+
+    with the_farm(**farm) as client:
+        download_command(client, job_id, destination)
+
+
+@click.group()
+def webhooks() -> None:
+    """Show and change who hears of jobs, and hear of them here."""
+
+
+_webhook = click.argument("webhook_id", metavar="WEBHOOK")
+
+
+@webhooks.command("list")
+@_json
+@farm_options
+def list_webhooks(as_json: bool, **farm: str | None) -> None:
+    """List the webhooks of the account."""
+    from framemill.cli.farm import the_farm
+    from framemill.cli.webhooks import list_webhooks
+
+    with the_farm(**farm) as client:
+        list_webhooks(client, as_json=as_json)
+
+
+@webhooks.command("create")
+@click.argument("url", metavar="URL")
+@click.option("--kind", "kinds", multiple=True, metavar="KIND", help="`job.completed`, …, or `*`; may be repeated.")
+@click.option("--description", metavar="TEXT", help="For whoever lists it.")
+@_json
+@farm_options
+def create_webhook(
+    url: str, kinds: tuple[str, ...], description: str | None, as_json: bool, **farm: str | None
+) -> None:
+    """Have URL told of all jobs of the account, at their ends or as --kind says."""
+    from framemill.cli.farm import the_farm
+    from framemill.cli.webhooks import create_webhook
+
+    with the_farm(**farm) as client:
+        create_webhook(client, url, kinds, description, as_json=as_json)
+
+
+@webhooks.command("remove")
+@_webhook
+@farm_options
+def remove_webhook(webhook_id: str, **farm: str | None) -> None:
+    """Tell it nothing more, and forget what it was told."""
+    from framemill.cli.farm import the_farm
+    from framemill.cli.webhooks import remove_webhook
+
+    with the_farm(**farm) as client:
+        remove_webhook(client, webhook_id)
+
+
+@webhooks.command("test")
+@_webhook
+@_json
+@farm_options
+def try_webhook(webhook_id: str, as_json: bool, **farm: str | None) -> None:
+    """Have it sent something."""
+    from framemill.cli.farm import the_farm
+    from framemill.cli.webhooks import try_webhook
+
+    with the_farm(**farm) as client:
+        try_webhook(client, webhook_id, as_json=as_json)
+
+
+@webhooks.command()
+@_webhook
+@click.option("--limit", type=click.IntRange(1, 100), default=20, show_default=True, help="Most messages to show.")
+@_json
+@farm_options
+def deliveries(webhook_id: str, limit: int, as_json: bool, **farm: str | None) -> None:
+    """List what it was sent, newest first."""
+    from framemill.cli.farm import the_farm
+    from framemill.cli.webhooks import list_deliveries
+
+    with the_farm(**farm) as client:
+        list_deliveries(client, webhook_id, limit, as_json=as_json)
+
+
+@webhooks.command()
+@click.option("--forward", metavar="URL", help="Where to pass on what happens, as a webhook would be told.")
+@click.option("--secret", metavar="SECRET", help="What to sign with (default: a new one, which is shown).")
+@_json
+@farm_options
+def listen(forward: str | None, secret: str | None, as_json: bool, **farm: str | None) -> None:
+    """Show what happens to jobs as it happens, until interrupted. Nobody has to reach this machine for it."""
+    from framemill.cli.farm import the_farm
+    from framemill.cli.webhooks import listen
+
+    with the_farm(**farm) as client:
+        listen(client, forward, secret, as_json=as_json)
+
+
+COMMANDS = (jobs, why, pause, resume, gc, webhooks)

@@ -13,7 +13,10 @@ from rich import filesize
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+_OF_BYTES = {"fetching", "uploading", "downloading"}
 _STAGES = {
+    "uploading": "Sending the source",
+    "downloading": "Fetching the result",
     "fetching": "Fetching the source",
     "ingesting": "Reading the source",
     "queued": "Starting",
@@ -53,7 +56,7 @@ class Bar:
     def update(self, told: dict[str, Any]) -> None:
         """Move the bar to what the farm told."""
         stage = told.get("waiting") or _STAGES.get(told["state"], told["state"].capitalize())
-        if told["state"] == "fetching":
+        if told["state"] in _OF_BYTES:
             self._progress.update(self._task, description=stage, completed=told["bytes"], total=told["bytes_planned"])
         elif told.get("frames_planned"):
             self._progress.update(self._task, description=stage, completed=told["frames"], total=told["frames_planned"])

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
 
 import click
@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from framemill.api.native.schemas import FiledOutput, Input, Job
+from framemill.cli.encode import Bar
 from framemill.cli.look import print_json
 from framemill.client import Framemill
 
@@ -85,6 +86,22 @@ def why_command(farm: Framemill, prefix: str, *, as_json: bool) -> None:
     if found.facts.get("reason"):
         click.echo(f"{found.facts.get('message') or 'It says no more.'} ({found.facts['reason']})")
     click.echo(f"→ {found.next}")
+
+
+def download_command(farm: Framemill, prefix: str, destination: str) -> None:
+    """Fetch the first output of a job."""
+    job = farm.find(prefix)
+    output = farm.output(job.outputs[0].id)
+    package = output.settings.get("container") == "package"
+    target = Path(destination)
+    with Bar(show=True) as bar:
+        place = target / output.name if package and target.is_dir() else target
+        found = farm.download(
+            output,
+            place,
+            lambda done, size: bar.update({"state": "downloading", "bytes": done, "bytes_planned": size}),
+        )
+    click.echo(str(found))
 
 
 def _facts(job: Job, outputs: Sequence[FiledOutput]) -> list[tuple[str, str]]:

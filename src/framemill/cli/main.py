@@ -4,6 +4,7 @@ import sys
 
 import click
 
+from framemill.cli import granting
 from framemill.cli.asking import COMMANDS, farm_options
 from framemill.errors import FarmError, FramemillError, WrongUse
 
@@ -235,6 +236,15 @@ def status(data_dir: str | None, as_json: bool) -> None:
     sys.exit(status_command(data_dir, as_json=as_json))
 
 
+@cli.command()
+@_data_dir
+def login(data_dir: str | None) -> None:
+    """Print a link to the pages of the farm; it logs in once, within ten minutes."""
+    from framemill.cli.up import login_command
+
+    login_command(data_dir)
+
+
 @cli.command("config")
 @_data_dir
 @_json
@@ -272,7 +282,7 @@ def version(as_json: bool) -> None:
     version_command(as_json=as_json)
 
 
-for command in COMMANDS:
+for command in (*COMMANDS, *granting.COMMANDS):
     cli.add_command(command)
 
 

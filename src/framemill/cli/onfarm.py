@@ -16,7 +16,6 @@ from framemill.cli.look import print_json
 from framemill.client import Framemill
 from framemill.errors import Conflict, WrongUse
 from framemill.services.requests import EncodeRequest, encode_request
-from framemill.storage.http import is_remote
 
 _LOOK_SECONDS = 0.2
 
@@ -34,19 +33,22 @@ def encode_on_farm(
 ) -> int:
     """Submit the job, and see it to its end unless `detach`; the exit code.
 
-    The farm of this machine runs as the same user, so its paths are ours; another one's paths are its own.
+    The farm of this machine runs as the same user, so its paths are ours. To another one the source is sent, and from
+    there the result is fetched, but for paths that are written as `file:///…`: those are the farm's own.
     """
-    request = encode_request(source, destination, preset, assignments, words, elsewhere=not address.here)
-    if not address.here and not as_json:
-        theirs = [path for path in (request.source, request.destination) if not is_remote(path)]
-        click.echo(f"framemill: {' and '.join(theirs)}: on the machine of {address.url}, not on this one.", err=True)
+    if not address.here:
+        from framemill.cli.afar import encode_afar  # noqa: PLC0415 - not paid for where the farm is here
+
+        where = (address, source, destination, preset, assignments)
+        return encode_afar(*where, as_json=as_json, detach=detach, words=words)
+    request = encode_request(source, destination, preset, assignments, words)
     with speak_to(address) as farm:
         if detach:
             job = farm.submit(new_job(request))
             print_json(job.model_dump(mode="json")) if as_json else click.echo(job.id)
             return 0
         with terminated_as_interrupted(), Bar(show=not as_json) as bar:
-            row = _seen_through(farm, request, bar)
+            row = seen_through(farm, new_job(request), bar)
         show_result(row, as_json=as_json)
     return 0 if row["state"] == "completed" else 1
 
@@ -68,13 +70,13 @@ def new_job(request: EncodeRequest) -> dict[str, Any]:
     return {"inputs": [{"uri": request.source}], "outputs": [output], "run": request.run.model_dump(mode="json")}
 
 
-def _seen_through(farm: Framemill, request: EncodeRequest, bar: Bar) -> dict[str, Any]:
-    """The ended job as a row with its report. When it is interrupted, the job is cancelled first."""
+def seen_through(farm: Framemill, asked: dict[str, Any], bar: Bar) -> dict[str, Any]:
+    """The job, submitted and ended, as a row with its report. When it is interrupted, the job is cancelled first."""
     began = time.monotonic()
     job: Job | None = None
     try:
         with _uninterrupted():  # a job whose id nobody has heard could not be cancelled
-            job = farm.submit(new_job(request))
+            job = farm.submit(asked)
         job = farm.wait(job.id, lambda now: bar.update(_told(now)), poll_seconds=_LOOK_SECONDS)
     except KeyboardInterrupt:
         if job is not None:
@@ -83,6 +85,7 @@ def _seen_through(farm: Framemill, request: EncodeRequest, bar: Bar) -> dict[str
             farm.wait(job.id, lambda now: bar.update(_told(now)), poll_seconds=_LOOK_SECONDS)
         raise
     row: dict[str, Any] = {"state": job.state, "reason": job.reason, "message": job.message, "report": None}
+    row["output_id"] = job.outputs[0].id
     if job.state == "completed":
         report = farm.report(job.id)
         total = {"total": round(time.monotonic() - began, 3)}

@@ -12,16 +12,21 @@ from rich.console import Console
 from rich.table import Table
 
 from framemill.config import Settings, load_settings
+from framemill.errors import FarmError
 from framemill.logs import log_file, log_to
 from framemill.serve import daemon
+from framemill.serve.farmfile import read_farm
 from framemill.serve.launch import python
 from framemill.serve.lock import farm_lock
+from framemill.serve.login import login_url
 from framemill.serve.service import run_farm
 from framemill.serve.status import status
+from framemill.storage.http import is_loopback
 
 _NEXT = (
     ("framemill encode SRC -o DST", "encodes on it"),
     ("framemill status", "shows how it stands"),
+    ("framemill login", "prints another link to its pages"),
     ("framemill down", "ends it; jobs go on at the next `framemill up`"),
 )
 
@@ -29,9 +34,12 @@ _NEXT = (
 def up_command(data_dir: str | None, host: str | None, port: int | None, slots: int | None, *, detach: bool) -> None:
     """Run a farm: here, until it is ended, or behind the scenes."""
     settings = load_settings(data_dir=data_dir, host=host, port=port, slots=slots)
+    first = settings.admin_key is None and not settings.folder.admin_key.exists()
+    if (warning := exposed(settings)) is not None:
+        click.secho(warning, fg="red", bold=True, err=True)
     if not detach:
         log_to(settings.log_level, settings.log_format, file=log_file(settings.folder.logs, "supervisor"))
-        run_farm(settings, _say(settings))
+        run_farm(settings, _say(settings, first=first))
         return
     with farm_lock(settings.folder.lock):  # whoever has it says so now, and not in a log
         pass
@@ -39,7 +47,19 @@ def up_command(data_dir: str | None, host: str | None, port: int | None, slots: 
     with _showing() as doing:
         farm = daemon.start(argv, settings.variables(), settings.folder, doing)
     click.echo(f"Framemill runs at {farm.url} (process {farm.supervisor.pid})")
-    _what_next(settings)
+    _what_next(settings, first=first)
+
+
+def exposed(settings: Settings) -> str | None:
+    """What to say loudly of a farm that listens to more than this machine, and is not said to stand behind TLS."""
+    behind_tls = (settings.public_url or "").startswith("https:")
+    if behind_tls or is_loopback(f"//[{settings.host}]" if ":" in settings.host else f"//{settings.host}"):
+        return None
+    return (
+        f"WARNING: the farm listens on {settings.host}, to whoever can reach this machine, without TLS: keys, "
+        "passwords and films can be read on their way. Put a proxy with TLS before it (README: Caddy, nginx, Traefik), have it "
+        "listen on 127.0.0.1, and set FRAMEMILL_PUBLIC_URL=https://…"
+    )
 
 
 def down_command(data_dir: str | None, *, now: bool) -> None:
@@ -48,6 +68,15 @@ def down_command(data_dir: str | None, *, now: bool) -> None:
     with _showing() as doing:
         ended = daemon.end(settings.folder, doing, now=now, drain_seconds=settings.drain_seconds)
     click.echo("The farm has ended." if ended else f"No farm runs in {settings.data_dir}.")
+
+
+def login_command(data_dir: str | None) -> None:
+    """Print a link to the farm's pages. Raises `FarmError` where none runs."""
+    settings = load_settings(data_dir=data_dir)
+    farm = read_farm(settings.folder)
+    if farm is None:
+        raise FarmError(f"No farm runs in {settings.data_dir}. Start one with `framemill up`.")
+    click.echo(login_url(settings, farm.url))
 
 
 def status_command(data_dir: str | None, *, as_json: bool) -> int:
@@ -63,21 +92,27 @@ def status_command(data_dir: str | None, *, as_json: bool) -> int:
     return 1 if told["state"] == "down" else 0
 
 
-def _say(settings: Settings) -> Callable[[str], None]:
+def _say(settings: Settings, *, first: bool) -> Callable[[str], None]:
     told: list[str] = []
 
     def say(sentence: str) -> None:
         click.echo(sentence)
         if not told and sentence.startswith("Framemill runs"):
             told.append(sentence)
-            _what_next(settings)
+            _what_next(settings, first=first)
 
     return say
 
 
-def _what_next(settings: Settings) -> None:
+def _what_next(settings: Settings, *, first: bool) -> None:
+    """What can be done with the farm now; `first`: its key was made just now, and is shown this once."""
+    farm = read_farm(settings.folder)
+    if farm is not None:
+        click.echo(f"  Its pages, for the next ten minutes: {login_url(settings, farm.url)}")
     for command, what in _NEXT:
         click.echo(f"  {command:<28} {what}")
+    if first and (key := _key(settings)) is not None:
+        click.echo(f"  Its key, which opens everything, shown this once: {key}")
     if settings.admin_key is None:
         click.echo(f"  Its key is in {settings.folder.admin_key}, its logs are in {settings.folder.logs}.")
 

@@ -42,6 +42,8 @@ class InUse(Value):
     """Of the chunks that those plan, and blobs of their extras and sources."""
     inputs: frozenset[str]
     """Ids of their inputs."""
+    growing: frozenset[str]
+    """Ids of jobs that are under way: their packages may be played while they grow."""
     seen: frozenset[str]
     """Ids of all jobs and inputs of which something lay here before anybody was asked: what is newer is not judged."""
 
@@ -86,7 +88,10 @@ def _leftovers(root: Path, work: Path, in_use: InUse, now: float) -> Iterator[Pa
     for folder in (*_folders(root / "fetched"), *_folders(work)):
         if folder.name in ended:
             yield Path(folder)
-    for kind in (*_CACHE, *_OF_JOBS, "witnesses", "trials"):
+    for folder in _folders(work):  # of jobs that are over, and whose outputs stay here
+        if folder.name in in_use.seen - in_use.growing - ended:
+            yield from Path(folder).glob("*/.live-*")
+    for kind in (*_CACHE, *_OF_JOBS, "witnesses", "trials", "growing"):
         yield from (Path(file) for file in _files(root / kind, hidden=True) if _older(file, now))
 
 

@@ -18,9 +18,11 @@ from sqlalchemy import Connection
 from framemill.errors import EpochOver, FarmError, InvalidTransition
 from framemill.farm.dispatcher import Dispatcher
 from framemill.farm.driver import Driver
+from framemill.farm.errands import Question
 from framemill.farm.hands import Hands
 from framemill.farm.job import OneJob
 from framemill.farm.jobstore import JobStore
+from framemill.farm.orders import Probed, ProbeOrder
 from framemill.jobs.model import Job, Waiting
 from framemill.jobs.reasons import Reason
 from framemill.jobs.states import ENDED_JOB, Failed, JobEvent, JobState
@@ -31,9 +33,11 @@ from framemill.policy.tasks import Standing
 from framemill.policy.waiting import Code
 from framemill.storage.local import LocalBlobs
 from framemill.store import chunks as chunk_rows
+from framemill.store import doors
 from framemill.store import farm as farm_rows
 from framemill.store import jobs as job_rows
 from framemill.store import queue as queue_rows
+from framemill.store.accounts import limited_accounts
 from framemill.store.database import Database
 from framemill.store.epochs import current_epoch, take_epoch
 from framemill.store.queue import WorkingJob
@@ -45,6 +49,8 @@ Result = TypeVar("Result")
 
 TICK_SECONDS = 1.0
 _AT_ONCE = 1000  # SQLite takes 32,766 values in one statement
+PROBE_SECONDS = 45.0
+"""How long somebody is made to wait who asks what is in a source."""
 LOOK_SECONDS = 5.0
 """How often the store is asked for what nobody has told."""
 
@@ -88,6 +94,8 @@ class Coordination:
         self.trouble = ""
         """Why no job is begun: paused, disk, store_away."""
         self.store_away = False
+        self.on_event: Callable[[], None] = lambda: None
+        """Hears that there may be something to tell to the world; set before `start`."""
         self._closing = False
         self._writer = Writer(database, patient=patient, on_trouble=self._on_trouble, inline=inline)
 
@@ -98,7 +106,8 @@ class Coordination:
         self.dispatcher = Dispatcher(
             Dispatch(self._epoch, zero), self._hands, patient=self._patient, on_stale=self._taken_over
         )
-        self._seq, held, waiting, working = await asyncio.to_thread(self._all)
+        self._seq, held, waiting, working, limits = await asyncio.to_thread(self._all)
+        self._room.limit_accounts(limits)
         log.info("epoch %d: %d jobs under way, %d queued", self._epoch, len(working), len(waiting))
         for job in working:
             self._room.began(_queued(job))
@@ -128,6 +137,10 @@ class Coordination:
 
     async def wake(self, job_ids: Collection[str]) -> None:
         """Those jobs have changed, or the operator's wishes have."""
+        self.on_event()
+        await self._wake(job_ids)
+
+    async def _wake(self, job_ids: Collection[str]) -> None:
         await self._follow_operator()
         if job_ids:
             await self._react(await asyncio.to_thread(self._those, list(job_ids)))
@@ -142,12 +155,15 @@ class Coordination:
                 await self._end(job_id, Failed(Reason.TIMED_OUT, "It took longer than its limit of processing time."))
         if now - self._looked >= LOOK_SECONDS:
             self._looked = now
-            seq, changed, epoch = await asyncio.to_thread(self._changed)
+            seq, changed, epoch, limits = await asyncio.to_thread(self._changed)
+            self._room.limit_accounts(limits)
             if epoch != self._epoch:  # nothing that is under way may ever say so
                 self._taken_over()
                 return
             again = frozenset(self._again)
-            await self.wake({*changed, *again})
+            if changed:
+                self.on_event()
+            await self._wake({*changed, *again})
             self._seq, self._again = seq, self._again - again
 
     async def ended(self, job_id: str) -> Job:
@@ -174,7 +190,7 @@ class Coordination:
 
     async def apply(self, job_id: str, event: JobEvent) -> Job:
         """Move a job by an event from outside. Raises `InvalidTransition`."""
-        return await JobStore(job_id, self._database, self._writer, self._epoch).apply(event)
+        return await self._store(job_id).apply(event)
 
     async def progress(self, job_id: str) -> dict[str, Any]:
         """The job's state, frames that are encoded, and how many there are, over all renditions."""
@@ -190,6 +206,37 @@ class Coordination:
         state, done, planned = await asyncio.to_thread(read)
         under_way = self.dispatcher.frames_under_way(job_id)
         return {"state": state, "frames": min(done + under_way, planned), "frames_planned": planned}
+
+    async def progress_of(self, job_ids: Collection[str]) -> dict[str, dict[str, int]]:
+        """Frames encoded and to encode of several jobs, with those under way; a job without a plan is not in it."""
+
+        def read() -> dict[str, tuple[int, int]]:
+            with self._database.reading() as conn:
+                return doors.frames_of_jobs(conn, sorted(job_ids)[:_AT_ONCE])
+
+        return {
+            job_id: {"frames": min(done + self.dispatcher.frames_under_way(job_id), planned), "frames_planned": planned}
+            for job_id, (done, planned) in (await asyncio.to_thread(read)).items()
+        }
+
+    async def probe(self, order: ProbeOrder) -> Probed:
+        """What is in a source. Raises `FarmError` where nobody has looked into it in good time."""
+        question = Question(order)
+        try:
+            async with (
+                asyncio.timeout(PROBE_SECONDS),
+                contextlib.aclosing(self.dispatcher.answers(question, [question.task])) as answers,
+            ):
+                async for _, result, _ in answers:
+                    if isinstance(result, Probed):
+                        return result
+                    return Probed(reason=result.reason, message=result.message)
+        except TimeoutError:
+            pass
+        raise FarmError(
+            f"{order.name} could not be looked into within {PROBE_SECONDS:.0f} s: it is too large or too far away, or "
+            "the farm is paused. Submit a job with start: held, which reads it without haste."
+        )
 
     async def write(self, change: Callable[[Connection], Result]) -> Result:
         """Write something of the farm's own."""
@@ -216,13 +263,14 @@ class Coordination:
 
     # How
 
-    def _all(self) -> tuple[int, list[Any], list[Any], list[WorkingJob]]:
+    def _all(self) -> tuple[int, list[Any], list[Any], list[WorkingJob], dict[str, int]]:
         with self._database.reading() as conn:
             return (
                 queue_rows.newest_seq(conn),
                 queue_rows.queued(conn, states=[JobState.HELD]),
                 queue_rows.queued(conn),
                 queue_rows.working(conn),
+                limited_accounts(conn),
             )
 
     def _those(self, ids: Sequence[str]) -> list[WorkingJob]:
@@ -230,9 +278,9 @@ class Coordination:
             some = (ids[first : first + _AT_ONCE] for first in range(0, len(ids), _AT_ONCE))
             return [row for each in some for row in queue_rows.those(conn, each)]
 
-    def _changed(self) -> tuple[int, list[str], int]:
+    def _changed(self) -> tuple[int, list[str], int, dict[str, int]]:
         with self._database.reading() as conn:
-            return *queue_rows.changed_since(conn, self._seq), current_epoch(conn)
+            return *queue_rows.changed_since(conn, self._seq), current_epoch(conn), limited_accounts(conn)
 
     async def _follow_operator(self) -> None:
         def read() -> bool:
@@ -298,8 +346,11 @@ class Coordination:
             else:  # cancelled a moment ago, or gone
                 self._room.ended(job_id)
 
+    def _store(self, job_id: str) -> JobStore:
+        return JobStore(job_id, self._database, self._writer, self._epoch, self.on_event)
+
     def _drive(self, row: WorkingJob) -> None:
-        store = JobStore(row.id, self._database, self._writer, self._epoch)
+        store = self._store(row.id)
         driver = Driver(OneJob(store, self._blobs, self.dispatcher, self._work, self._patient))
         task = asyncio.ensure_future(driver.run())
         self._driven[row.id] = _Driven(driver, task)

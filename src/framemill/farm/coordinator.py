@@ -5,14 +5,15 @@ import contextlib
 import json
 import logging
 import os
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol, TypeAlias
 
 import psutil
 
 from framemill.errors import InvalidTransition
 from framemill.farm.actors import log_as
 from framemill.farm.coordination import TICK_SECONDS, Coordination
+from framemill.farm.orders import Probed, ProbeOrder
 from framemill.farm.place import COORDINATOR, Place
 from framemill.farm.rayhands import RayHands
 from framemill.farm.upkeep import Upkeep
@@ -25,10 +26,25 @@ log = logging.getLogger(__name__)
 _ALIVE_SECONDS = 2.0
 
 
+class Beside(Protocol):
+    """What runs in the coordinator's process and in its epoch, beside the jobs: whoever tells the world of them."""
+
+    def wake(self) -> None:
+        """There may be something to do."""
+        ...
+
+    async def run(self) -> None:
+        """Until the epoch is over."""
+        ...
+
+
+MakeBeside: TypeAlias = Callable[[Place, Database, Coordination], Beside]
+
+
 class Coordinator:
     """Owns the jobs' lifecycle; its memory holds nothing that the store does not."""
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: Place, make_beside: MakeBeside | None = None) -> None:
         log_as(place, COORDINATOR)
         self._place = place
         self._database = Database(place.database)
@@ -41,6 +57,9 @@ class Coordinator:
             patient=place.patient,
         )
         self._upkeep = Upkeep(self._jobs, self._database, place)
+        self._beside = None if make_beside is None else make_beside(place, self._database, self._jobs)
+        if self._beside is not None:
+            self._jobs.on_event = self._beside.wake
         self._ready = asyncio.Event()
         self._running = asyncio.get_running_loop().create_task(self._run())
         self._alive = asyncio.get_running_loop().create_task(self._stay_alive())
@@ -79,6 +98,16 @@ class Coordinator:
         await self._ready.wait()
         return await self._jobs.progress(job_id)
 
+    async def progress_of(self, job_ids: Sequence[str]) -> dict[str, dict[str, int]]:
+        """Frames encoded and to encode of several jobs."""
+        await self._ready.wait()
+        return await self._jobs.progress_of(job_ids)
+
+    async def probe(self, order: ProbeOrder) -> Probed:
+        """What is in a source, and what outputs of it would take."""
+        await self._ready.wait()
+        return await self._jobs.probe(order)
+
     async def gc(self, dry_run: bool) -> dict[str, Any]:
         """Throw away what nobody needs, or tell what would be."""
         await self._ready.wait()
@@ -100,6 +129,8 @@ class Coordinator:
                 log.exception("the store cannot be read; it is tried again")
                 await asyncio.sleep(_ALIVE_SECONDS)
         self._ready.set()
+        if self._beside is not None:
+            self._telling = asyncio.get_running_loop().create_task(self._beside.run())
         while not self._jobs.stale.is_set():
             try:
                 await self._jobs.tick()

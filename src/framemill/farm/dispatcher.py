@@ -27,7 +27,7 @@ from framemill.policy.instructions import (
     Unknown,
 )
 from framemill.policy.retry import KINDS, Kind, digest
-from framemill.policy.tasks import Standing, Task
+from framemill.policy.tasks import Lane, Standing, Task
 
 log = logging.getLogger(__name__)
 
@@ -131,6 +131,24 @@ class Dispatcher:
         for call in self._calls.get(job, ()):
             call.left.difference_update(tasks)
         self._perform(self.dispatch.withdraw(job, self.now, tasks))
+
+    async def aside(self, lane: Lane, task_id: str, order: Order) -> Result:
+        """Have something small done by anybody of that lane, in no slot; never more than once at a time.
+
+        A failure is a result: whoever asks does without it, or asks again. Cancelled, it has ended when this returns.
+        """
+        members = self.dispatch.members.items()
+        worker = next((name for name, member in members if member.report.lane == lane and not member.mute), None)
+        if worker is None:
+            return Result(reason=Reason.WORKER_LOST, message="Nobody is there to do it.")
+        try:
+            return await self._hands.do(worker, task_id, order, self.dispatch.epoch)
+        except asyncio.CancelledError:
+            if not self._letting_go:
+                await self._stop(worker, task_id)
+            raise
+        except (WorkerLost, StaleOrder) as error:
+            return Result(reason=Reason.WORKER_LOST, message=error.message)
 
     def frames_under_way(self, job: str) -> int:
         """Frames of the job that workers are past, and that are not committed yet."""

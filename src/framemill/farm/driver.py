@@ -15,10 +15,11 @@ from framemill.farm.report import build_report
 from framemill.farm.stages.deliver import deliver_outputs, expected_deliveries, forget_plans, remove_attempt
 from framemill.farm.stages.encode import encode_chunks
 from framemill.farm.stages.finish import finish_outputs
+from framemill.farm.stages.grow import growing
 from framemill.farm.stages.ingest import ingest_inputs
 from framemill.farm.stages.plan import plan_outputs
 from framemill.jobs import lifecycle
-from framemill.jobs.model import Job
+from framemill.jobs.model import Job, Output
 from framemill.jobs.reasons import Reason, reason_of
 from framemill.jobs.states import (
     ENDED_JOB,
@@ -48,6 +49,7 @@ class Driver:
         self._store = one.store
         self._until: float | None = None
         self._state: JobState | None = None
+        self._outputs: list[Output] = []
 
     async def run(self) -> Job:
         """Drive the job until it has ended, and return it; a held one until its inputs are here."""
@@ -55,7 +57,7 @@ class Driver:
             return await self._run()
 
     async def _run(self) -> Job:
-        job, inputs, _ = await self._store.load()
+        job, inputs, self._outputs = await self._store.load()
         if job.state is JobState.QUEUED:
             job = await self._moved(Started(), job.attempt)
         self._note_limit(job)
@@ -108,7 +110,7 @@ class Driver:
         steps: dict[type, Callable[[Any], Awaitable[JobEvent]]] = {
             lifecycle.FetchInputs: self._inputs,
             lifecycle.MakePlan: lambda instruction: plan_outputs(self._one, instruction),
-            lifecycle.EncodeChunks: lambda _: encode_chunks(self._one),
+            lifecycle.EncodeChunks: self._encode,
             lifecycle.Stitch: self._stitch,
             lifecycle.Package: self._package,
             lifecycle.Deliver: lambda _: deliver_outputs(self._one),
@@ -134,8 +136,15 @@ class Driver:
     async def _inputs(self, _: Any) -> JobEvent:
         return await ingest_inputs(self._one) or InputsReady()
 
+    async def _encode(self, _: Any) -> JobEvent:
+        async with growing(self._one, self._outputs) as packages:
+            return await encode_chunks(self._one, packages.chunk_done)
+
     async def _stitch(self, _: Any) -> JobEvent:
-        written = await finish_outputs(self._one)
+        async with growing(
+            self._one, self._outputs
+        ):  # the last chunks: who plays it shall not wait for the others' proof
+            written = await finish_outputs(self._one)
         return Stitched() if isinstance(written, dict) else written
 
     async def _package(self, _: Any) -> JobEvent:

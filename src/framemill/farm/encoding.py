@@ -8,6 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from framemill.errors import ChunkMismatch, FfmpegFailed, FramemillError, SourceMissing
+from framemill.farm.growing import growing_sound
 from framemill.farm.intact import chunk_blob, facts_blob, note_extra
 from framemill.farm.orders import Encoded, EncodedChunk, ExtraOrder, GroupOrder, TrialOrder, Tried
 from framemill.farm.titles import load_title
@@ -144,7 +145,8 @@ def torn_seam(facts: list[ChunkFacts], starts: list[int]) -> int | None:
 async def encode_extra(order: ExtraOrder, blobs: LocalBlobs) -> Encoded:
     """Encode the sound, convert a text track, or copy the packets."""
     title = load_title(blobs, order.title_key)
-    draft = blobs.draft(order.key)
+    growing = order.kind == "sound" and title.settings.container == "package"
+    draft = blobs.draft(growing_sound(title)) if growing else blobs.draft(order.key)
     if order.kind == "sound":
         argv = sound.sound_command(title.source, title.settings, draft)
     elif order.kind == "text":

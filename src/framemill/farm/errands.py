@@ -6,12 +6,13 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection
 
+from framemill.farm.counting import TALLY
 from framemill.farm.jobstore import JobStore
 from framemill.farm.orders import Encoded, EncodedChunk, ExtraOrder, GroupOrder, Order, Result
-from framemill.jobs.model import Failure, Job
+from framemill.jobs.model import Failure, Job, new_id
 from framemill.jobs.reasons import Reason
 from framemill.jobs.usage import Usage
-from framemill.policy.tasks import Standing, Task
+from framemill.policy.tasks import STITCH, Standing, Task
 from framemill.store import chunks as chunk_rows
 from framemill.store import jobs as job_rows
 from framemill.store.epochs import require_epoch
@@ -46,6 +47,19 @@ class Errands:
 
     async def undone(self, task: Task, token: str, failure: Failure | None) -> None:
         """Nothing to note."""
+
+
+class Question(Errands):
+    """An order that belongs to no job: somebody waits for its answer, before all others."""
+
+    def __init__(self, order: Order) -> None:
+        name = f"question-{new_id()}"
+        self.standing = Standing(name, account="", priority=_BEFORE_ALL)
+        self.task = Task(id=name, standing=self.standing, lane=STITCH)
+        self._orders = {name: order}
+
+
+_BEFORE_ALL = 1 << 30
 
 
 class Piece(NamedTuple):
@@ -118,11 +132,15 @@ class ChunkErrands(Errands):
                 job_rows.add_usage(conn, self._job.id, "encode", result.usage, self._store.epoch)
 
         await self._store.write(commit)
+        if pays:
+            TALLY.encoded(len(chunks), sum(chunk.facts.frames for chunk in chunks), result.usage.seconds)
 
     async def undone(self, task: Task, token: str, failure: Failure | None) -> None:
         """Release its chunks, with what is known of the failure."""
         if task.id in self._orders:
             return
+        if failure is not None:
+            TALLY.chunks_retried += len(self._pieces[task.number].left)
 
         def release(conn: Connection) -> None:
             if failure is not None and failure.reason is not Reason.WORKER_LOST:

@@ -21,8 +21,9 @@ from framemill.farm.titles import extras_of, load_title
 from framemill.jobs.reasons import Reason, reason_of
 from framemill.jobs.usage import Usage
 from framemill.media.chunkfile import ChunkFacts
-from framemill.media.encode import output_times
-from framemill.media.package import SEGMENT, SegmentRequest
+from framemill.media.growing import SOUND
+from framemill.media.layout import layout
+from framemill.media.package import SEGMENT, SegmentRequest, decode_delay
 from framemill.media.playlists import Segments, Variant, master_playlist, media_playlist
 from framemill.media.process import account, metered
 from framemill.media.sound import MUXERS
@@ -89,9 +90,9 @@ def _tracks(title: Title, blobs: LocalBlobs) -> Tracks:
     videos = []
     proof: dict[str, Any] = {}
     if title.film is not None:
-        index, chunks = title.film.index, title.film.plan.chunks
+        chunks = title.film.plan.chunks
         # Sound that could not be converted does not say where time begins.
-        times, time_base = output_times(index, title.zero if audio is not None else index.seconds(0))
+        shown = layout(title, heard=audio is not None)
         for rendition, _ in enumerate(title.film.pictures):
             keys = [title.chunk_key(rendition, chunk) for chunk in chunks]
             facts = [ChunkFacts.model_validate_json(blobs.read(facts_blob(key))) for key in keys]
@@ -99,9 +100,9 @@ def _tracks(title: Title, blobs: LocalBlobs) -> Tracks:
             videos.append(
                 VideoTrack(
                     chunks=[str(blobs.path(chunk_blob(key))) for key in keys],
-                    time_base=time_base,
-                    times=times,
-                    last_duration=max(1, round(index.last_duration * index.time_base / time_base)),
+                    time_base=shown.time_base,
+                    times=shown.times,
+                    last_duration=shown.last_duration,
                     reorder=max(fact.reorder for fact in facts),
                 )
             )
@@ -180,20 +181,23 @@ class _Finisher:
         film = self.title.film
         starts = list(film.plan.segments) if film is not None else []
         pictures = film.pictures if film is not None else ()
+        shown = layout(self.title, heard=audio is not None) if film is not None else None
         variants = []
         spoken: Variant | None = None
         with self.stage("package"):
             for video, picture in zip(videos, pictures, strict=True):
-                segments = await self._segmented(picture.name, SegmentRequest(folder="", video=video, starts=starts))
+                delay = decode_delay(video.times, video.reorder)
+                request = SegmentRequest(folder="", video=video, starts=starts, delay=delay)
+                segments = await self._segmented(picture.name, request, shown.target if shown is not None else 1)
                 variants.append(
                     Variant(folder=picture.name, segments=segments, width=picture.width, height=picture.height)
                 )
             if audio is not None:
                 request = SegmentRequest(folder="", audio=audio, segment_seconds=self.title.settings.segment_seconds)
-                if videos:
-                    cuts = [videos[0].times[start] * videos[0].time_base for start in starts[1:]]
-                    request = SegmentRequest(folder="", audio=audio, cuts=cuts)
-                spoken = Variant(folder="audio", segments=await self._segmented("audio", request))
+                if shown is not None:
+                    request = SegmentRequest(folder="", audio=audio, cuts=shown.cuts)
+                target = shown.sound_target if shown is not None else 1
+                spoken = Variant(folder=SOUND, segments=await self._segmented(SOUND, request, target))
             await asyncio.to_thread((self.folder / "master.m3u8").write_text, master_playlist(variants, spoken))
         playlists = {}
         for video, picture in zip(videos, pictures, strict=True):
@@ -202,19 +206,19 @@ class _Finisher:
                 VerifyRequest(path=path, video=video, segment_starts=starts, player=self._player())
             )
         if audio is not None:
-            path = str(self.folder / "audio" / "playlist.m3u8")
-            playlists["audio"] = await self._gate(VerifyRequest(path=path, audio=audio))
+            path = str(self.folder / SOUND / "playlist.m3u8")
+            playlists[SOUND] = await self._gate(VerifyRequest(path=path, audio=audio))
         return proof | {"segments": len(starts), "playlists": playlists}
 
     def _player(self) -> tuple[int, int] | None:
         rate, buffer = self.title.settings.maxrate, self.title.settings.bufsize
         return None if rate is None or buffer is None else (rate, buffer)
 
-    async def _segmented(self, name: str, request: SegmentRequest) -> Segments:
+    async def _segmented(self, name: str, request: SegmentRequest, target: int) -> Segments:
         folder = self.folder / name
         await asyncio.to_thread(folder.mkdir)
         segments = await SEGMENT(request.model_copy(update={"folder": str(folder)}), timeout=_CHILD_SECONDS)
-        await asyncio.to_thread((folder / "playlist.m3u8").write_text, media_playlist(segments))
+        await asyncio.to_thread((folder / "playlist.m3u8").write_text, media_playlist(segments, target=target))
         return segments
 
     async def _moved(self, path: Path) -> dict[str, Any]:

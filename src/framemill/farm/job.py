@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from framemill.farm.dispatcher import Answered, Dispatcher, Errands
 from framemill.farm.errands import standing_of
 from framemill.farm.jobstore import JobStore
-from framemill.farm.titles import load_title
+from framemill.farm.titles import read_title
 from framemill.jobs.model import Failure, Input, Job, Output
 from framemill.jobs.reasons import Reason
 from framemill.jobs.states import Failed, InputState
@@ -46,13 +46,14 @@ class OneJob:
         """Where this attempt's outputs are written. An earlier attempt's lie elsewhere, and stay until then."""
         return self.work / job.id / str(job.attempt)
 
-    def title_key(self, job: Job, output: Output) -> str:
+    @staticmethod
+    def title_key(job: Job, output: Output) -> str:
         """The blob of an output's plan; a plan that was refuted has another one."""
         return f"titles/{job.id}-{job.attempt}-{job.refuted}-{output.position}.json"
 
     async def title(self, job: Job, output: Output) -> Title:
         """An output's plan."""
-        return await asyncio.to_thread(load_title, self.blobs, self.title_key(job, output))
+        return await asyncio.to_thread(read_title, self.blobs, self.title_key(job, output))
 
     @staticmethod
     def live(outputs: Sequence[Output]) -> list[Output]:

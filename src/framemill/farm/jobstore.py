@@ -15,6 +15,8 @@ from framemill.jobs.states import JobEvent
 from framemill.jobs.usage import Usage
 from framemill.store import jobs as job_rows
 from framemill.store.database import Database
+from framemill.store.epochs import require_epoch
+from framemill.store.events import add_event, happened
 from framemill.store.writer import Writer
 
 Result = TypeVar("Result")
@@ -23,11 +25,19 @@ _MOST_RACES = 5  # with others who write the same job
 
 
 class JobStore:
-    """SQL runs in threads, never on the event loop."""
+    """SQL runs in threads, never on the event loop. `on_event` hears that something was written that is to be told."""
 
-    def __init__(self, job_id: str, database: Database, writer: Writer, epoch: int) -> None:
+    def __init__(
+        self,
+        job_id: str,
+        database: Database,
+        writer: Writer,
+        epoch: int,
+        on_event: Callable[[], None] = lambda: None,
+    ) -> None:
         self.job_id = job_id
         self.epoch = epoch
+        self._on_event = on_event
         self._database = database
         self._writer = writer
 
@@ -43,7 +53,7 @@ class JobStore:
 
         def apply(conn: Connection) -> Job:
             now = datetime.now(UTC)
-            job, _, _ = self._loaded(conn)
+            job = self._bare(conn)
             if attempt not in {None, job.attempt}:
                 raise InvalidTransition("job", job.state.value, type(event).__name__, tuple(job.timings))
             moved, (notice, *_) = lifecycle.handle(job, event, now)
@@ -51,14 +61,16 @@ class JobStore:
                 job_rows.save_job(conn, moved, job.version, notice.kind, notice.data, now=now, epoch=self.epoch)
             return moved
 
-        return await self._raced(apply)
+        moved = await self._raced(apply)
+        self._on_event()
+        return moved
 
     async def warn(self, message: str, reason: Reason = Reason.FFMPEG_FAILED, output: Output | None = None) -> None:
         """Add a warning to the job: of itself, or of an output that it goes on without."""
         about = ("job", self.job_id) if output is None else ("output", output.id)
 
         def warn(conn: Connection) -> None:
-            job, _, _ = self._loaded(conn)
+            job = self._bare(conn)
             warned = Warned.model_validate(
                 {"about": about[0], "about_id": about[1], "reason": reason, "message": message}
             )
@@ -71,12 +83,25 @@ class JobStore:
             job_rows.save_job(conn, amended, job.version, "warned", told, now=datetime.now(UTC), epoch=self.epoch)
 
         await self._raced(warn)
+        self._on_event()
+
+    async def note_playable(self, output: Output, attempt: int) -> None:
+        """Tell, once, that an output can be played as far as it goes. No version grows: it changes no decision."""
+        told = {"output_id": output.id, "attempt": attempt}
+
+        def note(conn: Connection) -> None:
+            require_epoch(conn, self.epoch)
+            if not happened(conn, self.job_id, "playable", told):
+                add_event(conn, self.job_id, "playable", told, datetime.now(UTC))
+
+        await self.write(note)
+        self._on_event()
 
     async def wait_for(self, waiting: Waiting | None) -> None:
         """Note why the job does not move. Nobody is told: it moves again by itself, or `why` is asked."""
 
         def note(conn: Connection) -> None:
-            job, _, _ = self._loaded(conn)
+            job = self._bare(conn)
             if job.waiting != waiting:
                 job_rows.note_waiting(conn, job.id, waiting, self.epoch)
 
@@ -118,5 +143,14 @@ class JobStore:
     def _loaded(self, conn: Connection) -> tuple[Job, list[Input], list[Output]]:
         found = job_rows.load_job(conn, self.job_id)
         if found is None:
-            raise FarmError(f"There is no job {self.job_id}.")
+            raise self._none()
         return found
+
+    def _bare(self, conn: Connection) -> Job:
+        job = job_rows.load_bare_job(conn, self.job_id)
+        if job is None:
+            raise self._none()
+        return job
+
+    def _none(self) -> FarmError:
+        return FarmError(f"There is no job {self.job_id}.")

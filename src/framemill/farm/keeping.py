@@ -39,6 +39,7 @@ def in_use(conn: Connection, blobs: LocalBlobs, work: Path) -> InUse:
         jobs=frozenset(active | set(_kept_here(conn, folders & known.keys()))),
         keys=frozenset(keys),
         inputs=frozenset(_inputs_wanted(conn, fetched)),
+        growing=frozenset(active),
         seen=frozenset({*lying, *folders, *fetched}),
     )
 

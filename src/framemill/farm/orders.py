@@ -12,6 +12,7 @@ from framemill.jobs.settings import OutputSettings, RunSettings, Value
 from framemill.jobs.usage import Usage
 from framemill.media.chunkfile import ChunkFacts
 from framemill.media.damage import Complaints
+from framemill.media.estimate import OutputEstimate
 
 
 class Result(Value):
@@ -34,6 +35,8 @@ class IngestOrder(Value):
     """What its owner calls it; masked."""
     folder: str
     """Where a remote one is kept, on this machine."""
+    sha256: str = ""
+    """Of its bytes, where that is known already."""
 
 
 class SourceRead(Result):
@@ -47,6 +50,28 @@ class SourceRead(Result):
     sha256: str = ""
     facts: dict[str, Any] = Field(default_factory=dict)
     """In the shape of ffprobe's JSON."""
+
+
+class ProbeOrder(Value):
+    """Look into a source, and say what outputs of it would take. Nothing of it is kept."""
+
+    uri: str
+    """With its secrets: never logged."""
+    name: str
+    """What its owner calls it; masked."""
+    outputs: tuple[OutputSettings, ...] = ()
+    run: RunSettings = RunSettings()
+
+
+class Probed(Result):
+    """What is in a source."""
+
+    size: int = 0
+    """Bytes."""
+    facts: dict[str, Any] = Field(default_factory=dict)
+    """In the shape of ffprobe's JSON."""
+    estimates: tuple[OutputEstimate, ...] = ()
+    """Of each output that was asked for."""
 
 
 class PlanOrder(Value):
@@ -140,6 +165,26 @@ class StitchOrder(Value):
     verify: Literal["packets", "full"] = "packets"
 
 
+class GrowOrder(Value):
+    """Make as much of a package playable as there is, while the rest is encoded."""
+
+    title_key: str
+    folder: str
+    """Where it grows, on this machine; it exists, or nobody wants it any more."""
+
+
+class Grown(Result):
+    """What can be played of a package."""
+
+    spans: int = 0
+    """Segments of each rendition, with their sound."""
+    total: int = 0
+    more: bool = False
+    """There is more that could be written at once."""
+    unheard: bool = False
+    """There are pictures whose sound is not encoded yet."""
+
+
 class WrittenFile(Value):
     """A file of a verified output."""
 
@@ -161,4 +206,6 @@ class Stitched(Result):
     """Keys of blobs whose bytes are not what was written."""
 
 
-Order: TypeAlias = IngestOrder | PlanOrder | GroupOrder | ExtraOrder | TrialOrder | StitchOrder
+Order: TypeAlias = (
+    IngestOrder | PlanOrder | GroupOrder | ExtraOrder | TrialOrder | StitchOrder | GrowOrder | ProbeOrder
+)

@@ -10,18 +10,22 @@ from urllib.parse import urlsplit
 from framemill.errors import FramemillError
 from framemill.farm.encoding import encode_extra, encode_group, try_frames
 from framemill.farm.finishing import finish
+from framemill.farm.growing import grow_package
 from framemill.farm.orders import (
     ExtraOrder,
     GroupOrder,
+    GrowOrder,
     IngestOrder,
     Order,
     Planned,
     PlanOrder,
+    ProbeOrder,
     Result,
     SourceRead,
     StitchOrder,
     TrialOrder,
 )
+from framemill.farm.probing import probe
 from framemill.farm.titles import ingest, plan
 from framemill.jobs.reasons import Reason, reason_of
 from framemill.storage.http import fetch, is_remote
@@ -45,7 +49,9 @@ async def perform(order: Order, on_share: Callable[[float], None], blobs: LocalB
 _AWAY = Result(reason=Reason.DISK_FULL, message="The farm's folder is away: bring it back.")
 
 
-async def _performed(order: Order, on_share: Callable[[float], None], blobs: LocalBlobs) -> Result:
+async def _performed(  # noqa: PLR0911 - one for each kind of order
+    order: Order, on_share: Callable[[float], None], blobs: LocalBlobs
+) -> Result:
     match order:
         case GroupOrder():
             return await encode_group(order, blobs, on_share)
@@ -53,12 +59,17 @@ async def _performed(order: Order, on_share: Callable[[float], None], blobs: Loc
             return await encode_extra(order, blobs)
         case StitchOrder():
             return await finish(order, blobs)
+        case GrowOrder():
+            on_share(1.0)  # it takes no slot: whoever counts what is under way shall not count it
+            return await grow_package(order, blobs)
         case TrialOrder():
             return await try_frames(order, blobs)
         case PlanOrder():
             return await _planned(order, blobs)
         case IngestOrder():
             return await _read(order, on_share, blobs)
+        case ProbeOrder():
+            return await probe(order, blobs)
 
 
 async def _planned(order: PlanOrder, blobs: LocalBlobs) -> Planned:
@@ -80,7 +91,7 @@ async def _read(order: IngestOrder, on_share: Callable[[float], None], blobs: Lo
             local.parent.mkdir(parents=True, exist_ok=True)
             await fetch(order.uri, local, fetched)
             path = str(local)
-        found = await ingest(path, order.name, blobs)
+        found = await ingest(path, order.name, blobs, order.sha256)
     except (FramemillError, OSError, MemoryError) as error:
         return SourceRead(reason=reason_of(error), message=_said(error))
     inspection = found.source.inspection

@@ -22,10 +22,10 @@ class Ingested:
     usage: Usage
 
 
-async def ingest(path: str, name: str, blobs: LocalBlobs) -> Ingested:
-    """Read a local source, which its owner calls `name`, and keep what was found."""
+async def ingest(path: str, name: str, blobs: LocalBlobs, sha256: str = "") -> Ingested:
+    """Read a local source, which its owner calls `name`, and keep what was found; `sha256` where that is known."""
     with metered() as meter:
-        source = await read_source(path, name)
+        source = await read_source(path, name, sha256)
         # The name is in it: one file under two names is two entries, and each message names the right one.
         key = f"sources/{source.sha256}-{hashlib.sha256(name.encode()).hexdigest()[:16]}.json"
         blobs.write(key, source.model_dump_json().encode())
@@ -53,14 +53,16 @@ def _warning(title: Title) -> str:
 
 
 def load_title(blobs: LocalBlobs, key: str) -> Title:
-    """The plan under that key; the last few stay in memory."""
-    return _load(blobs.path(key))
+    """The plan under that key; the last few stay in memory. For those who need the same few again and again."""
+    return _load(blobs, key)
 
 
-@functools.lru_cache(maxsize=8)
-def _load(path: object) -> Title:
-    with open(str(path), "rb") as file:
-        return Title.model_validate_json(file.read())
+def read_title(blobs: LocalBlobs, key: str) -> Title:
+    """The plan under that key. It names every frame, so of hundreds of jobs none may be kept."""
+    return Title.model_validate_json(blobs.read(key))
+
+
+_load = functools.lru_cache(maxsize=8)(read_title)
 
 
 def places_of(title: Title) -> list[ChunkPlace]:

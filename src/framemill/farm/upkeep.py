@@ -1,10 +1,11 @@
 """What a coordinator looks after beside the jobs: room, stragglers, ill machines, and saying how things are."""
 
 import asyncio
+import functools
 import logging
 import shutil
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from statistics import median
 from typing import Any
 
@@ -13,6 +14,8 @@ from sqlalchemy import Connection
 from framemill.farm.canary import FAILED
 from framemill.farm.collecting import Collected, collect
 from framemill.farm.coordination import LOOK_SECONDS, Coordination
+from framemill.farm.counting import TALLY
+from framemill.farm.expiring import with_uploads
 from framemill.farm.keeping import in_use
 from framemill.farm.place import Place
 from framemill.jobs.model import Machine, Waiting
@@ -27,10 +30,17 @@ from framemill.policy.waiting import Code, JobFacts, farm_facts, waiting
 from framemill.store import farm as farm_rows
 from framemill.store import machines as machine_rows
 from framemill.store.database import Database
+from framemill.store.messages import forget_messages
+from framemill.store.pruning import prune
 
 log = logging.getLogger(__name__)
 
 COLLECT_SECONDS = 600.0
+MESSAGE_DAYS = 30
+"""After its end a message to a webhook or callback is forgotten."""
+MOST_MESSAGES = 100_000
+"""That have ended are remembered."""
+MESSAGES_AT_ONCE = 5000
 DRAINING = "draining"
 _WRONG_CANARY = "Its canary does not come out as on the other machines."
 _NO_CANARY = "Its canary could not be encoded; it is tried again every half minute."
@@ -78,11 +88,15 @@ class Upkeep:
         def run() -> Collected:
             with self._database.reading() as conn:
                 used = in_use(conn, self._place.blobs, self._place.work)
-            return collect(
-                self._place.blobs, self._place.work, self._place.cache, used, wanted_bytes=wanted_bytes, dry_run=dry_run
-            )
+            blobs = self._place.blobs
+            gone = collect(blobs, self._place.work, self._place.cache, used, wanted_bytes=wanted_bytes, dry_run=dry_run)
+            return with_uploads(gone, self._database, blobs, datetime.now(UTC), dry_run=dry_run)
 
         found = await asyncio.to_thread(run)
+        if not dry_run:
+            past = datetime.now(UTC) - timedelta(days=MESSAGE_DAYS)
+            await self._jobs.write(lambda conn: forget_messages(conn, past, MOST_MESSAGES, MESSAGES_AT_ONCE))
+            await self._jobs.write(functools.partial(prune, now=datetime.now(UTC)))
         if found.files and not dry_run:
             log.info("%d files thrown away, %d bytes", found.files, found.bytes, extra={"action": "collected"})
         return {"dry_run": dry_run, **found.model_dump()}
@@ -119,6 +133,8 @@ class Upkeep:
             "active_jobs": len(self._jobs.driven),
             "queued_jobs": self._jobs.queued,
             "free_bytes": self._free,
+            "frames_per_second": round(TALLY.frames_per_second, 1),
+            "counters": TALLY.figures(),
             "workers": [
                 {
                     "name": member.report.worker,

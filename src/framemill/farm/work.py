@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from framemill.farm.errands import Piece
 from framemill.farm.orders import ExtraOrder
 from framemill.jobs.settings import VideoCodec
+from framemill.media.plan import Chunk
 from framemill.media.title import Title
 from framemill.policy.tasks import Standing, Task
 from framemill.store.chunks import UnfinishedChunk
@@ -23,23 +24,24 @@ def pieces_of(
     """The groups that are left, of every output that has a title; a group whose chunks are committed in part is done
     again as a whole, since its chunks come from one process. What several outputs have alike is in it once."""
     owners = {output_id: (key,) for output_id, key in title_keys.items()}
-    left: dict[tuple[str, int, int], list[str]] = defaultdict(list)
+    left: dict[tuple[str, int, int], dict[int, str]] = defaultdict(dict)
     for row in rows:
         if row.output_id in titles:
-            left[row.output_id, row.rendition, row.group_number].append(row.key)
+            left[row.output_id, row.rendition, row.group_number][row.number] = row.key
     found: dict[tuple[str, ...], Piece] = {}
     for (output_id, rendition, number), waiting in sorted(left.items()):
         title = titles[output_id]
         plan = title.pictured.plan
         members = plan.group_chunks(plan.groups[number])
-        keys = tuple(title.chunk_key(rendition, chunk) for chunk in members)
+        # The store has the keys of what is left: to work one out takes longer than all else here.
+        keys = tuple(waiting.get(chunk.number) or title.chunk_key(rendition, chunk) for chunk in members)
         frames = sum(chunk.frames for chunk in members)
         alike = found.get(keys)
         if alike is not None:
             shared = alike.title_keys + owners[output_id]
             found[keys] = alike._replace(title_keys=shared, frames=alike.frames + frames)
             continue
-        own = keys if len(waiting) == len(keys) else tuple(waiting)
+        own = keys if len(waiting) == len(keys) else tuple(waiting.values())
         found[keys] = Piece(owners[output_id], rendition, number, frames, keys, own)
     return list(found.values())
 
@@ -47,7 +49,8 @@ def pieces_of(
 def piece_tasks(pieces: Sequence[Piece], titles: Mapping[str, Title], standing: Standing, *, alone: bool) -> list[Task]:
     """A task for each piece, numbered as they are; `titles` by title key. `alone`: shared with no other job.
 
-    Of a package the first segments go first: they are shown first. Of a file what takes longest: it would end last.
+    Of a package the first segments go first, in every rendition: they are shown first, and where it begins somebody
+    may be waiting for them. Of a file what takes longest: it would end last.
     """
     scales: dict[tuple[str, int], float] = {}
     tasks = []
@@ -62,12 +65,32 @@ def piece_tasks(pieces: Sequence[Piece], titles: Mapping[str, Title], standing: 
             Task(
                 id=_name_of(piece.keys, standing.job if alone else ""),
                 standing=standing,
-                turn=chunks[0].first if plan.segments else 0,
+                turn=_turn(chunks[0]) if plan.segments else 0,
+                awaited=bool(plan.segments) and _begins_early(title, chunks[0]),
                 effort=sum(chunk.effort for chunk in chunks) * scales[rendition],
                 number=number,
             )
         )
     return tasks
+
+
+AWAITED_SECONDS = 30.0
+"""Of a package: a player that has so much is far enough ahead of what is encoded in any order."""
+_FIRST_TURN, _SOUND_TURN = 1, 2
+
+
+def _turn(chunk: Chunk) -> int:
+    """The package's first chunks, of all renditions; its sound, which is soon ahead of the pictures; then the others.
+
+    The sound is one long task. Before the first chunks it would keep a slot from them, for the longer the longer the
+    title is; right behind them it begins while they are encoded, or when they are.
+    """
+    return _SOUND_TURN + chunk.first if chunk.first else _FIRST_TURN
+
+
+def _begins_early(title: Title, chunk: Chunk) -> bool:
+    index = title.pictured.index
+    return (index.pts[chunk.first] - index.pts[0]) * index.time_base < AWAITED_SECONDS
 
 
 def _name_of(keys: tuple[str, ...], owner: str) -> str:
@@ -78,15 +101,21 @@ def _name_of(keys: tuple[str, ...], owner: str) -> str:
 
 
 def extra_tasks(orders: Sequence[ExtraOrder], titles: Mapping[str, Title], standing: Standing) -> list[Task]:
-    """A task for each extra; `titles` by title key."""
-    return [
-        Task(
-            id=f"{order.kind}:{order.key}",
-            standing=standing,
-            effort=title_seconds(titles[order.title_key]) * _SECONDS_A_SECOND[order.kind],
+    """A task for each extra; `titles` by title key. The sound of a package is heard while it is encoded."""
+    tasks = []
+    for order in orders:
+        title = titles[order.title_key]
+        played = order.kind == "sound" and title.film is not None and bool(title.film.plan.segments)
+        tasks.append(
+            Task(
+                id=f"{order.kind}:{order.key}",
+                standing=standing,
+                turn=_SOUND_TURN if played else 0,
+                awaited=played,
+                effort=title_seconds(title) * _SECONDS_A_SECOND[order.kind],
+            )
         )
-        for order in orders
-    ]
+    return tasks
 
 
 def holders_of(rows: Iterable[UnfinishedChunk], pieces: Sequence[Piece], tasks: Sequence[Task]) -> dict[str, str]:

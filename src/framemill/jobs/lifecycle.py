@@ -190,6 +190,8 @@ def _entered(job: Job, state: JobState, now: datetime) -> dict[str, Any]:
         "timings": {**job.timings, job.state.value: job.timings.get(job.state.value, 0.0) + stayed},
         "started_at": now if state is JobState.INGESTING else job.started_at,
         "ended_at": now if state in ENDED_JOB else None,
+        # What brings nothing costs nothing: the store gives back what was charged.
+        "spent": 0 if state in {JobState.FAILED, JobState.CANCELLED} else job.spent,
     }
 
 

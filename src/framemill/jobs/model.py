@@ -33,25 +33,40 @@ class Limits(Value):
     """Thousandths of a credit; reaching it is allowed, exceeding it is not."""
     max_inputs: int | None = Field(default=None, ge=1)
     max_input_bytes: int | None = Field(default=None, ge=1)
+    max_input_seconds: float | None = Field(default=None, gt=0)
     max_downloads: int | None = Field(default=None, ge=1)
     """Downloads of each output that names no limit of its own."""
 
 
-class Callback(Value):
-    """Whom to tell, and how often to try."""
+class CallbackPolicy(Value):
+    """How somebody is told, and how often it is tried."""
 
-    url: str
-    on: Literal["end", "change"] = "end"
-    """`end`: once, when the job has ended; `change`: at every change of its state."""
     scheme: str = "native"
     """How the message is written and signed: the name of a door's own scheme."""
     sealed_secret: str | None = None
-    """The key it is signed with, sealed."""
+    """The key it is signed with, sealed; none: the account's own, or none at all where the scheme says so."""
     timeout_seconds: float = Field(default=10.0, gt=0, le=120)
+    first_timeout_seconds: float | None = Field(default=None, gt=0, le=120)
+    """Of the first try, where that one has less."""
     retry_seconds: tuple[float, ...] = (60.0, 300.0, 1800.0)
     """Pauses before the further tries."""
     refusal_is_final: bool = False
     """Whether an answer 4xx ends it."""
+    disable_after: int | None = Field(default=None, ge=1)
+    """Tries that may fail one after the other before a webhook is disabled; none: any number."""
+    disable_span_seconds: float = Field(default=0.0, ge=0)
+    """And for so long they have failed at least."""
+
+
+class Callback(CallbackPolicy):
+    """Whom a job tells."""
+
+    url: str
+    """With every secret masked, where it holds any."""
+    sealed_url: str | None = None
+    """The same with its secrets, sealed."""
+    on: Literal["end", "change"] = "end"
+    """`end`: once, when the job has ended; `change`: at every change of its state."""
 
 
 class Waiting(Value):
@@ -131,6 +146,8 @@ class Input(Value):
     """Where it comes from, with every secret masked."""
     sealed_uri: str | None = None
     """The same with its secrets, sealed; none: the URI has none."""
+    upload_id: str | None = None
+    """Of the upload that it is; none: it comes from elsewhere."""
     filename: str | None = None
     read_once: bool = False
     """One reader, once, in order: the other side makes it on demand."""
@@ -288,5 +305,5 @@ class Event(Value):
     job_id: str
     at: Utc
     kind: str
-    """`created`, or the state that the job entered."""
+    """`created`, the state that the job entered, or `playable`: an output can be played as far as it is encoded."""
     data: dict[str, Any] = Field(default_factory=dict)

@@ -32,6 +32,7 @@ class Reason(StrEnum):
     WORKER_LOST = "worker_lost"  # whoever worked on it is gone
     TIMED_OUT = "timed_out"  # over the job's own limit of processing time
     SPEND_CAP_REACHED = "spend_cap_reached"  # the next result would cost more than the job may spend
+    BALANCE_TOO_LOW = "balance_too_low"  # the account cannot pay for the next result
     QUOTA_EXCEEDED = "quota_exceeded"  # over the account's quota
     NEVER_STARTED = "never_started"  # held, and nobody started it before it expired
     CANCELLED_BY_CLIENT = "cancelled_by_client"  # its owner asked for it
@@ -53,6 +54,7 @@ _RETRYABLE = frozenset(
         Reason.DISK_FULL,
         Reason.TARGET_UNREACHABLE,
         Reason.WORKER_LOST,
+        Reason.BALANCE_TOO_LOW,
         Reason.QUOTA_EXCEEDED,
         Reason.NEVER_STARTED,
         Reason.CANCELLED_BY_CLIENT,

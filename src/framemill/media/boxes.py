@@ -57,6 +57,14 @@ def cut_short(path: Path) -> str:
     return ""
 
 
+def first_track(moov: bytes) -> tuple[int, int]:
+    """Of the first track in the body of a `moov`: its time scale, and the media time at which its edit list begins."""
+    start, end = next((start, end) for kind, start, end in top_boxes(moov) if kind == "trak")
+    leaves = _first_leaves(moov[start + 8 : end])
+    begins = (time for _, time in _edits(leaves.get("elst", b"")) if time >= 0)
+    return _scale(leaves["mdhd"]), next(begins, 0)
+
+
 _FIRST = {"ftyp", "moov", "mdat", "free", "skip", "wide"}
 
 

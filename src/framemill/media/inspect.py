@@ -7,6 +7,7 @@ import asyncio
 import hashlib
 import logging
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -33,6 +34,8 @@ class InspectRequest(BaseModel):
     """What messages call it; its path where that is empty."""
     packets: bool = True
     """Also list the video packets and hash the file."""
+    sha256: str = ""
+    """Of the file, where that is known already."""
 
 
 class Packets(BaseModel):
@@ -87,9 +90,11 @@ def inspect(request: InspectRequest) -> Inspection:
     `SourceEncrypted` when it takes a key.
     """
     name = request.name or request.path
+    hashing: Future[str] | None = None
     try:
         # Odd metadata is no reason to refuse a clip: unreadable bytes become U+FFFD.
-        with av.open(request.path, metadata_errors="replace") as container:
+        with av.open(request.path, metadata_errors="replace") as container, ThreadPoolExecutor(1) as beside:
+            hashing = beside.submit(_sha256, request.path) if request.packets and not request.sha256 else None
             video, audio = _choose(container)
             facts = _facts(container, request.path)
             packets, sound = _packets(container, video, audio) if request.packets else (Packets(), SoundTimes())
@@ -111,7 +116,7 @@ def inspect(request: InspectRequest) -> Inspection:
         audio=chosen[1],
         packets=packets,
         sound=sound,
-        sha256=_sha256(request.path) if request.packets else "",
+        sha256=hashing.result() if hashing is not None else request.sha256,
     )
 
 
@@ -157,55 +162,83 @@ def _choose(container: Any) -> tuple[Any, Any]:
 
 
 def _packets(container: Any, video: Any, audio: Any) -> tuple[Packets, SoundTimes]:
-    found, heard = Packets(), _Heard()
+    """Asked of every packet of a title: hence plain columns and counts, and no fractions."""
+    pts: list[int | None] = []
+    dts: list[int | None] = []
+    sizes: list[int] = []
+    key: list[bool] = []
+    clean: list[bool] = []
+    flawed = reconfigured = encrypted = last_duration = 0
+    heard = _Heard(audio.time_base if audio is not None else None)
     codec = video.codec_context.name if video is not None and video.codec_context else ""
     length = _nal_length_size(codec, video) if codec else 0
+    pictures = None if video is None else video.index
     latest = None
     try:
         for packet in container.demux([stream for stream in (video, audio) if stream is not None]):
-            if packet.size == 0 and packet.pts is None:  # the flush packet at the end
+            shown = packet.pts
+            if shown is None and packet.size == 0:  # the flush packet at the end
                 continue
-            found.encrypted += packet.has_sidedata("encryption_info")
-            if video is None or packet.stream.index != video.index:
-                heard.add(packet)
+            encrypted += packet.has_sidedata("encryption_info")
+            if packet.stream_index != pictures:
+                if shown is not None:
+                    heard.add(shown, packet.duration or 0)
                 continue
-            found.pts.append(packet.pts)
-            found.dts.append(packet.dts)
-            found.sizes.append(packet.size)
-            found.key.append(packet.is_keyframe)
-            found.clean.append(packet.is_keyframe and _is_clean(codec, bytes(packet), length))
-            if packet.pts is not None and (latest is None or packet.pts > latest):
-                latest, found.last_duration = packet.pts, packet.duration or 0
-            found.flawed += packet.is_corrupt or packet.is_discard
-            found.reconfigured += packet.has_sidedata("new_extradata") or packet.has_sidedata("param_change")
+            pts.append(shown)
+            dts.append(packet.dts)
+            sizes.append(packet.size)
+            starts = packet.is_keyframe
+            key.append(starts)
+            clean.append(starts and _is_clean(codec, bytes(packet), length))
+            if shown is not None and (latest is None or shown > latest):
+                latest, last_duration = shown, packet.duration or 0
+            flawed += packet.is_corrupt or packet.is_discard
+            reconfigured += packet.has_sidedata("new_extradata") or packet.has_sidedata("param_change")
     except (av.error.FFmpegError, OSError, IndexError):  # IndexError: a stream turned up on the way (PyAV 18)
-        found.flawed += 1  # cut off or damaged: what decodes is for the decoder to say
+        flawed += 1  # cut off or damaged: what decodes is for the decoder to say
+    found = Packets(
+        pts=pts,
+        dts=dts,
+        key=key,
+        clean=clean,
+        sizes=sizes,
+        last_duration=last_duration,
+        flawed=flawed,
+        reconfigured=reconfigured,
+        encrypted=encrypted,
+    )
     return found, heard.times()
 
 
 _JITTER_SECONDS = 0.1  # containers round, and phones stutter; swresample's `async` lets as much pass
 
 
-@dataclass
+@dataclass(slots=True)
 class _Heard:
-    """Follows the packets of an audio stream."""
+    """Follows the packets of an audio stream, in its ticks."""
 
-    end: Fraction | None = None
-    widest: Fraction = Fraction(0)
-    backwards: bool = False
+    time_base: Fraction | None
+    end: int | None = None
+    widest: int = 0
+    backwards: int = 0
+    """Most that one begins before the end of what came before it."""
 
-    def add(self, packet: Any) -> None:
-        if packet.pts is None:
-            return
-        start = packet.pts * packet.time_base
+    def add(self, pts: int, duration: int) -> None:
         if self.end is not None:
-            gap = start - self.end
-            self.widest = max(self.widest, gap)
-            self.backwards |= gap < -_JITTER_SECONDS
-        self.end = start + (packet.duration or 0) * packet.time_base
+            gap = pts - self.end
+            if gap > self.widest:
+                self.widest = gap
+            elif -gap > self.backwards:
+                self.backwards = -gap
+        self.end = pts + duration
 
     def times(self) -> SoundTimes:
-        return SoundTimes(widest_gap_seconds=float(self.widest), backwards=self.backwards)
+        if self.time_base is None:
+            return SoundTimes()
+        return SoundTimes(
+            widest_gap_seconds=float(self.widest * self.time_base),
+            backwards=self.backwards * self.time_base > _JITTER_SECONDS,
+        )
 
 
 def _nal_length_size(codec: str, stream: Any) -> int:

@@ -21,7 +21,7 @@ Request = TypeVar("Request", bound=BaseModel)
 Answer = TypeVar("Answer", bound=BaseModel)
 
 _FAILED = 3  # exit status of a child whose function raised one of our errors
-_TASKS = ("inspect", "damage", "stitch", "package", "verify")
+_TASKS = ("inspect", "damage", "stitch", "package", "growing", "verify")
 _server = ForkServer("framemill.media.isolate:handle", preload=tuple(f"framemill.media.{name}" for name in _TASKS))
 atexit.register(_server.close)
 

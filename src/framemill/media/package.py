@@ -6,8 +6,10 @@ byte-equal from every one; `tfdt` is absolute.
 
 import io
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,6 @@ from pydantic import BaseModel
 
 from framemill.errors import VerificationFailed
 from framemill.media.boxes import top_boxes
-from framemill.media.chunkfile import packets_of, ranks
 from framemill.media.isolate import Task
 from framemill.media.playlists import Segments, codec_name
 from framemill.media.stitch import SoundTrack, VideoTrack, stamped
@@ -29,13 +30,20 @@ _ONE_FRAGMENT = "100000000"  # microseconds; longer than any segment
 
 
 class SegmentRequest(BaseModel):
-    """One track to be cut into segments."""
+    """Some segments of one track, in a row."""
 
     folder: str
     """Where `init.mp4` and `00000.m4s`… go; it exists."""
+    number: int = 0
+    """Of the first of them; the init segment is written with that of number 0."""
     video: VideoTrack | None = None
+    """The chunks that hold them, and the times of all their frames."""
     starts: list[int] = []
-    """First frame of each segment (video)."""
+    """First frame of each segment, counted in `video`."""
+    end: int | None = None
+    """The frame behind the last one; none: there is no further one."""
+    delay: int = 0
+    """See `decode_delay`, of the whole title."""
     audio: SoundTrack | None = None
     cuts: list[Fraction] = []
     """Inner boundaries of the segments in seconds (audio)."""
@@ -44,95 +52,139 @@ class SegmentRequest(BaseModel):
 
 
 def segment(request: SegmentRequest) -> Segments:
-    """Write the init segment and the media segments of one track."""
+    """Write the media segments, and the init segment before the first one. Each file appears whole."""
     folder = Path(request.folder)
     if request.video is not None:
-        written = _video_segments(request.video, request.starts)
-        ends = [*request.starts[1:], len(request.video.times)]
-        times = [*request.video.times, request.video.times[-1] + request.video.last_duration]
-        spans = zip(request.starts, ends, strict=True)
-        durations = [float((times[end] - times[start]) * request.video.time_base) for start, end in spans]
+        cut = _video_segments(request, request.video)
     elif request.audio is not None:
-        written, durations = _audio_segments(request)
+        cut = _sound_segments(request, request.audio)
     else:
         raise VerificationFailed("A track to segment needs pictures or sound.")
-    init, media, codecs = written
-    (folder / "init.mp4").write_bytes(init)
-    names = [f"{number:05d}.m4s" for number in range(len(media))]
-    for name, data in zip(names, media, strict=True):
-        (folder / name).write_bytes(data)
-    return Segments(names=names, durations=durations, sizes=[len(data) for data in media], codecs=codecs)
+    return write_segments(folder, cut, request.number)
 
 
 SEGMENT = Task("framemill.media.package:segment", SegmentRequest, Segments)
 
-Written = tuple[bytes, list[bytes], str]
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """Segments of one track before they are files."""
+
+    init: bytes
+    media: list[bytes]
+    durations: list[float]
+    """Seconds."""
+    codecs: str
 
 
-def _video_segments(track: VideoTrack, starts: list[int]) -> Written:
+def write_segments(folder: Path, cut: Cut, number: int) -> Segments:
+    """Write them, numbered from `number`. Each file appears whole; one that is there already is written again."""
+    names = [f"{number + place:05d}.m4s" for place in range(len(cut.media))]
+    if number == 0 and cut.media:
+        write_whole(folder / "init.mp4", cut.init)
+    for name, data in zip(names, cut.media, strict=True):
+        write_whole(folder / name, data)
+    return Segments(names=names, durations=cut.durations, sizes=[len(data) for data in cut.media], codecs=cut.codecs)
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Who reads the file sees all of it, or what was there before."""
+    part = path.with_name(f".{path.name}")
+    part.write_bytes(data)
+    part.replace(path)
+
+
+# Pictures
+
+#: How many pictures x264 and x265 decode, at most, before one that is shown earlier, where they do so at all (their
+#: `num_reorder_frames`: 2 with a pyramid of B-frames, whatever its height, else 1). PyAV tells only whether they may.
+MOST_REORDER = 2
+
+
+def decode_delay(times: Sequence[int], reorder: int = 0) -> int:
+    """Ticks by which every picture is decoded before it is shown, in a track that may be shown out of order.
+
+    Unlike in a file the delay is the same at each segment: the one edit list in the init segment takes it off again,
+    whichever segment a player starts with. It follows from the plan and from what the encoder *may* do, so that it is
+    known before the last chunk is encoded. `reorder`: how deep the chunks really are, lest one is deeper than that.
+    """
+    depth = min(max(reorder, MOST_REORDER), len(times) - 1)
+    return max((after - before for before, after in zip(times, times[depth:], strict=False)), default=0)
+
+
+def _video_segments(request: SegmentRequest, track: VideoTrack) -> Cut:
+    end = len(track.times) if request.end is None else request.end
+    bounds = [*request.starts, end]
+    ticks = [*track.times, track.times[-1] + track.last_duration]
+    inits: list[bytes] = []
+    media: list[bytes] = []
     with av.open(track.chunks[0]) as first:
         template = first.streams.video[0]
-        inits: list[bytes] = []
-        media: list[bytes] = []
-        for number, packets in enumerate(_split(track, starts)):
-            options = {"movflags": _VIDEO_FLAGS, "fragment_index": str(number + 1)}
-            head, body = _fragments(template, track.time_base, packets, options)
+        delay = request.delay if template.codec_context.has_b_frames else 0
+        packets = stamped(track, (time - delay for time in track.times))
+        for _ in range(bounds[0]):  # of a segment before, in a chunk that is cut inside one
+            next(packets)
+        for number, (start, stop) in enumerate(pairwise(bounds), request.number + 1):
+            options = {"movflags": _VIDEO_FLAGS, "fragment_index": str(number)}
+            # Closed GOPs at every start keep decode and presentation order apart by segment.
+            own = [next(packets) for _ in range(stop - start)]
+            head, body = _fragments(template, track.time_base, own, options)
             inits.append(head)
             media.append(body)
         codecs = codec_name(template)
-    return inits[0], media, codecs
+    durations = [float((ticks[stop] - ticks[start]) * track.time_base) for start, stop in pairwise(bounds)]
+    return Cut(inits[0], media, durations, codecs)
 
 
-def _split(track: VideoTrack, starts: list[int]) -> Iterator[list[Any]]:
-    """The packets of each segment; closed GOPs at every start keep decode and presentation order apart by segment.
-
-    Unlike in a file, every first packet is decoded the same time before it is shown: the one edit list in the init
-    segment takes that delay off again, whichever segment a player starts with.
-    """
-    ends = [*starts[1:], len(track.times)]
-    delay = max((at - shown for at, shown in _decoded_and_shown(track)), default=0)
-    packets = stamped(track, (time - delay for time in track.times))
-    for start, end in zip(starts, ends, strict=True):
-        yield [next(packets) for _ in range(end - start)]
+# Sound
 
 
-def _decoded_and_shown(track: VideoTrack) -> Iterator[tuple[int, int]]:
-    """For each packet in decode order: the time of the frame whose turn it is, and its own, in ticks."""
-    first = 0
-    for path in track.chunks:
-        with av.open(path) as container:
-            order = ranks([packet.pts for packet in packets_of(container)])
-        yield from ((track.times[first + at], track.times[first + rank]) for at, rank in enumerate(order))
-        first += len(order)
-
-
-def _audio_segments(request: SegmentRequest) -> tuple[Written, list[float]]:
-    track = request.audio
-    assert track is not None  # noqa: S101 - the caller looked
+def _sound_segments(request: SegmentRequest, track: SoundTrack) -> Cut:
     with av.open(track.path, metadata_errors="replace") as source:
         template: Any = source.streams.audio[0]
-        base = template.time_base
         packets = [packet for packet in source.demux(template) if packet.size]
-        codecs = codec_name(template)
-        # The encoder's priming lies before 0: the whole track's init segment says so in its edit list...
-        init, _ = _fragments(template, base, packets, {"movflags": _AUDIO_INIT_FLAGS})
-        # ...and the segments are stamped from 0, since a first packet before it would wrap the first tfdt round.
-        priming = -min(packets[0].pts, 0)
-        offset = round(track.offset / base)
-        for packet in packets:
-            packet.pts = packet.dts = packet.pts + priming + offset
         cuts = request.cuts
         if request.segment_seconds:
             length = Fraction(request.segment_seconds)
-            cuts = [k * length for k in range(1, math.ceil(packets[-1].pts * base / length))]
-        limits = [round(cut / base) + priming for cut in cuts]
-        parts = _grouped(packets, limits)
-        media = [
-            _fragments(template, base, part, {"movflags": _AUDIO_FLAGS, "fragment_index": str(number + 1)})[1]
-            for number, part in enumerate(parts)
-        ]
-        durations = [float(sum(packet.duration for packet in part) * base) for part in parts]
-    return (init, media, codecs), durations
+            base = template.time_base
+            end = (packets[-1].pts + priming(packets[0].pts) + round(track.offset / base)) * base
+            cuts = [k * length for k in range(1, math.ceil(end / length))]
+        return cut_sound(template, packets, priming(packets[0].pts), track.offset, cuts, 0)
+
+
+def priming(first: int) -> int:
+    """Ticks of the encoder's priming, which lies before 0; `first`: time of the track's first packet."""
+    return -min(first, 0)
+
+
+def cut_sound(  # noqa: PLR0917
+    template: Any, packets: Sequence[Any], primed: int, offset: Fraction, cuts: Sequence[Fraction], number: int
+) -> Cut:
+    """Cut packets of sound at those times of the output, in seconds; none of the segments is empty.
+
+    `primed`: the track's priming; `offset`: seconds at which the track begins; `number`: of the first segment.
+    """
+    base = template.time_base
+    # Segments are stamped from the priming on, since a first packet before 0 would wrap the first tfdt round.
+    shift = primed + round(offset / base)
+    parts = _grouped(packets, [round(cut / base) - round(offset / base) for cut in cuts])
+    # The priming lies before 0: the init segment says so in its edit list.
+    init = b""
+    if number == 0 and parts:
+        init, _ = _fragments(template, base, parts[0], {"movflags": _AUDIO_INIT_FLAGS})
+    media = []
+    durations = []
+    for place, part in enumerate(parts, number + 1):
+        durations.append(float(sum(packet.duration for packet in part) * base))
+        _shift(part, shift)
+        options = {"movflags": _AUDIO_FLAGS, "fragment_index": str(place)}
+        media.append(_fragments(template, base, part, options)[1])
+    return Cut(init, media, durations, codec_name(template))
+
+
+def _shift(packets: Iterable[Any], ticks: int) -> None:
+    for packet in packets:
+        packet.pts = packet.dts = packet.pts + ticks
 
 
 def _grouped(packets: Iterable[Any], limits: list[int]) -> list[list[Any]]:
@@ -154,6 +206,8 @@ def _fragments(template: Any, base: Fraction, packets: Iterable[Any], options: d
         stream = output.add_stream_from_template(template, opaque=True)
         if template.codec_context.name == "hevc":
             stream.codec_context.codec_tag = "hvc1"
+        if template.type == "audio":  # of as much as was read, which is not always alike: the muxer counts for itself
+            stream.codec_context.bit_rate = 0
         stream.time_base = base
         for packet in packets:
             packet.stream = stream

@@ -150,7 +150,8 @@ def chunk_starts(index: FrameIndex, run: RunSettings, segments: Sequence[int], u
         if run.chunks:
             return _equal(count, parts)
         return _snapped(index, parts, _elapsed(index) if run.chunk_seconds is not None else until)
-    grid = dict.fromkeys(_thinned(segments, parts), "segment grid")
+    asked = run.chunks or run.chunk_seconds is not None
+    grid = dict.fromkeys(_thinned(segments, parts) if asked else eased(segments, parts), "segment grid")
     if len(grid) < parts and run.chunks:  # asked for more chunks than there are segments: cut inside them
         grid = _equal(count, parts) | grid
     return {first: grid[first] for first in sorted(grid)}
@@ -179,6 +180,19 @@ def _thinned(segments: Sequence[int], parts: int) -> list[int]:
     """`parts` of the segment starts, evenly; all of them when there are fewer."""
     parts = min(parts, len(segments))
     return [segments[part * len(segments) // parts] for part in range(parts)]
+
+
+def eased(segments: Sequence[int], parts: int) -> list[int]:
+    """About `parts` of the segment starts: first one segment, then two, four… up to the usual length, lest whoever
+    wants to watch waits for a whole chunk. That is at most four chunks more for a title, and no IDR more."""
+    usual = Fraction(len(segments), min(parts, len(segments)))
+    head: list[int] = []
+    at, length = 0, 1
+    while length < usual and at + length < len(segments):
+        head.append(segments[at])
+        at, length = at + length, 2 * length
+    rest = segments[at:]
+    return [*head, *_thinned(rest, math.ceil(len(rest) / usual))]
 
 
 def _elapsed(index: FrameIndex) -> list[int]:

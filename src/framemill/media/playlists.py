@@ -1,6 +1,7 @@
 """HLS playlists, written by a library from what was segmented (RFC 8216)."""
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
 import m3u8
@@ -27,23 +28,41 @@ class Variant(BaseModel):
     height: int = 0
 
 
-def media_playlist(segments: Segments) -> str:
-    """The VOD playlist of one track."""
+def target_duration(durations: Iterable[float]) -> int:
+    """Whole seconds that no segment is longer than when it is rounded (RFC 8216, 4.3.3.1)."""
+    return max((math.ceil(duration - 0.5) for duration in durations), default=0) or 1
+
+
+def media_playlist(segments: Segments, *, target: int = 1, growing: bool = False) -> str:
+    """The VOD playlist of one track; or, while it grows, the EVENT playlist that will become it.
+
+    `target`: seconds that no segment will be longer than, as far as the plan tells: the playlist may not change its
+    mind about that (RFC 8216, 6.2.1).
+    """
     playlist = m3u8.M3U8()
     playlist.version = "7"
-    playlist.target_duration = max(math.ceil(duration - 0.5) for duration in segments.durations) or 1
+    playlist.target_duration = max(target, target_duration(segments.durations))
     playlist.media_sequence = 0
-    playlist.playlist_type = "vod"
+    playlist.playlist_type = "event" if growing else "vod"
     playlist.is_independent_segments = True
-    playlist.is_endlist = True
+    playlist.is_endlist = not growing
     init = {"uri": "init.mp4"}
     for name, duration in zip(segments.names, segments.durations, strict=True):
         playlist.add_segment(m3u8.Segment(uri=name, duration=round(duration, 6), init_section=init))
     return str(playlist.dumps())
 
 
-def master_playlist(videos: list[Variant], audio: Variant | None) -> str:
-    """The playlist that players open: every rendition with its bandwidth, size and codecs."""
+#: What the heaviest segment so far is multiplied by, while heavier ones may still come.
+EARLY_MARGIN = 2
+
+
+def master_playlist(videos: list[Variant], audio: Variant | None, *, growing: bool = False) -> str:
+    """The playlist that players open: every rendition with its bandwidth, size and codecs.
+
+    A growing package states twice the peak of what is there: a constant quality promises no rate, and a player that
+    is told too much takes a smaller rendition, while one that is told too little stalls. All renditions are
+    overstated alike, so their order holds; the figure only ever grows. An average is not stated before it is known.
+    """
     master = m3u8.M3U8()
     master.version = "7"
     master.is_independent_segments = True
@@ -58,16 +77,18 @@ def master_playlist(videos: list[Variant], audio: Variant | None) -> str:
                 uri=f"{audio.folder}/playlist.m3u8",
             )
         )
+    margin = EARLY_MARGIN if growing else 1
     sound = bandwidth(audio.segments) if audio else (0, 0)
     for video in videos or ([audio] if audio else []):
         peak, average = bandwidth(video.segments)
         codecs = [video.segments.codecs] + ([audio.segments.codecs] if audio and video is not audio else [])
         extra = (0, 0) if video is audio else sound
         info: dict[str, Any] = {
-            "bandwidth": peak + extra[0],
-            "average_bandwidth": average + extra[1],
+            "bandwidth": margin * (peak + extra[0]),
             "codecs": ",".join(codecs),
         }
+        if not growing:
+            info["average_bandwidth"] = average + extra[1]
         if video.width:
             info["resolution"] = f"{video.width}x{video.height}"
         if audio is not None and video is not audio:

@@ -28,6 +28,11 @@ _QUIET = ("-nostdin", "-v", "level+warning", "-max_error_rate", "1")
 _BARE = {"fflags": "+bitexact", "map_metadata": "-1", "map_chapters": "-1"}
 
 
+# The sound of a package is read while it is still being encoded: in fragments of a second, each on the disk when it is
+# whole. `delay_moov` keeps the priming; the packets are those of an MP4 in one piece, to the byte and the tick.
+_GROWING = {"movflags": "delay_moov+default_base_moof", "frag_duration": "1000000", "flush_packets": "1"}
+
+
 def carrier(settings: OutputSettings) -> str:
     """The container that the encoded sound travels in."""
     return "matroska" if settings.container in {"mkv", "webm"} else "mp4"
@@ -54,7 +59,8 @@ def sound_command(source: Source, settings: OutputSettings, path: Path) -> list[
         if layout is not None:
             sound = sound.filter("aformat", channel_layouts=layout)
         options = audio_encoder(settings, int(source.sound.get("sample_rate", 0)), channels)
-    output = ffmpeg.output(sound, str(path), f=carrier(settings), **_BARE, **options)
+    growing = _GROWING if settings.container == "package" else {}
+    output = ffmpeg.output(sound, str(path), f=carrier(settings), **_BARE, **growing, **options)
     argv: list[str] = output.global_args(*_QUIET, *AUDIO_CPU_FLAGS).overwrite_output().get_args()
     return argv
 

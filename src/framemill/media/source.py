@@ -40,25 +40,33 @@ class Source(Value):
         return [stream for stream in self.inspection.facts["streams"] if stream["codec_type"] == "audio"]
 
 
-async def read_source(path: str, name: str | None = None) -> Source:
-    """Probe, fingerprint and first frames of a local file, which messages call `name`.
+async def read_source(path: str, name: str | None = None, sha256: str = "") -> Source:
+    """Probe, fingerprint (`sha256`: known already) and first frames of a local file, which messages call `name`.
 
     Raises `SourceMissing`, `SourceUnreadable`, `SourceEncrypted`.
     """
     name = name or path
-    inspection = await inspected(InspectRequest(path=path, name=name))
-    source = Source(path=path, name=name, inspection=inspection, first_picture=None, first_sound=None)
+    # What is in it is known at once; the packets of a long title take longer than the first frames.
+    there = await inspected(InspectRequest(path=path, name=name, packets=False))
+    source = Source(path=path, name=name, inspection=there, first_picture=None, first_sound=None)
 
     async def first(stream: str | None) -> FirstFrame | None:
         return None if stream is None else await indexing.first_frame(path, stream)
 
-    picture, sound = await asyncio.gather(
-        first(None if inspection.video is None else "0:V:0"),
-        first(None if inspection.audio is None else f"0:a:{source.sound_rank}"),
+    firsts = asyncio.gather(
+        first(None if there.video is None else "0:V:0"),
+        first(None if there.audio is None else f"0:a:{source.sound_rank}"),
     )
+    try:
+        inspection = await inspected(InspectRequest(path=path, name=name, sha256=sha256))
+        picture, sound = await firsts
+    finally:
+        firsts.cancel()
+        await asyncio.gather(firsts, return_exceptions=True)  # what the inspection says counts, where both fail
     if inspection.video is None and sound is None:
         raise SourceUnreadable(f"{name} holds neither pictures nor sound that can be decoded.")
-    return source.model_copy(update={"first_picture": picture, "first_sound": sound})
+    found = {"inspection": inspection, "first_picture": picture, "first_sound": sound}
+    return source.model_copy(update=found)
 
 
 async def index_source(source: Source, *, decode: bool, linear: bool) -> FrameIndex | None:

@@ -13,6 +13,7 @@ import heapq
 import itertools
 import math
 from collections import Counter
+from collections.abc import Mapping
 from typing import Literal, NamedTuple, TypeAlias
 
 from pydantic import Field
@@ -53,6 +54,7 @@ class WaitingRoom:
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
+        self._limits_of: dict[str, int] = {}
         self._turns = itertools.count()
         self._waiting: dict[str, Queued] = {}
         self._running: dict[str, Queued] = {}
@@ -79,6 +81,13 @@ class WaitingRoom:
     def running_of(self, account: str) -> int:
         """How many of the account are worked on."""
         return self._running_of[account]
+
+    def limit_accounts(self, most: Mapping[str, int]) -> None:
+        """How many jobs of each of these accounts may be worked on at once; of others, as many as of any."""
+        changed = [name for name in {*most, *self._limits_of} if most.get(name) != self._limits_of.get(name)]
+        self._limits_of = dict(most)
+        for name in changed:
+            self._renew_account(name)
 
     def add(self, job: Queued) -> bool:
         """One more that waits, or one that waits already and was changed.
@@ -159,8 +168,8 @@ class WaitingRoom:
         return None if job is None else self._waiting[job[1]]
 
     def _at_limit(self, account: str) -> bool:
-        most = self._limits.jobs_per_account
-        return most is not None and self._running_of[account] >= most
+        limits = (self._limits.jobs_per_account, self._limits_of.get(account))
+        return any(most is not None and self._running_of[account] >= most for most in limits)
 
     def _note_urgent(self, now: float) -> None:
         while (due := self._until_urgent.first()) is not None and due[0] <= (now,):
@@ -199,14 +208,20 @@ class WaitingRoom:
             else:
                 running = self._running_of_flow[job.account, job.fairness_key]
                 account.order.put(job.fairness_key, (*best[0][:2], running, line.turn))
+        self._renew_account(job.account)
+
+    def _renew_account(self, name: str) -> None:
+        account = self._accounts.get(name)
+        if account is None:
+            return
         best = account.order.first()
         if best is None:
-            del self._accounts[job.account]
-            self._order.drop(job.account)
-        elif self._at_limit(job.account):
-            self._order.drop(job.account)
+            del self._accounts[name]
+            self._order.drop(name)
+        elif self._at_limit(name):
+            self._order.drop(name)
         else:
-            self._order.put(job.account, (*best[0][:2], self._running_of[job.account], account.turn))
+            self._order.put(name, (*best[0][:2], self._running_of[name], account.turn))
 
 
 class _Order:

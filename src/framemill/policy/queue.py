@@ -8,7 +8,7 @@ starts last would end last, alone).
 
 That alone would still leave the long tasks of the last job for the end. So when what waits would keep the slots busy
 for no longer than `TAIL` of its longest tasks, length decides over all jobs of the highest priority: everything starts
-soon anyway.
+soon anyway. Even then what is awaited (the head of a package, which can be played early) goes before the long ones.
 """
 
 import heapq
@@ -93,6 +93,7 @@ class WorkQueue:
         self._flows: list[tuple[_FlowKey, Flow]] = []
         self._longest: list[_Place] = []
         self._openers: list[_Place] = []
+        self._awaited: list[_Place] = []
         self._effort = 0.0
 
     def __len__(self) -> int:
@@ -124,9 +125,13 @@ class WorkQueue:
             self._trim(self._openers)
             heapq.heappush(self._openers, (-standing.priority, standing.deadline, rank, task))
             return
-        self._trim(self._longest)
         shortness = -task.effort  # once: there may be a hundred thousand of them
-        heapq.heappush(self._longest, (-standing.priority, shortness, rank, task))
+        if task.awaited:
+            self._trim(self._awaited)
+            heapq.heappush(self._awaited, (-standing.priority, task.turn, rank, task))
+        else:
+            self._trim(self._longest)
+            heapq.heappush(self._longest, (-standing.priority, shortness, rank, task))
         line = self._by_job.get(standing)
         if line is None:
             line = self._by_job[standing] = _Line()
@@ -141,8 +146,8 @@ class WorkQueue:
             return None
         # What is added and taken away leaves a little of itself behind.
         self._effort = self._effort - task.effort if self._waiting else 0.0
-        self._trim(self._openers)
-        self._trim(self._longest)
+        for heap in (self._openers, self._longest, self._awaited):
+            self._trim(heap)
         if task.turn < 0:
             return task
         line = self._by_job[task.standing]
@@ -161,7 +166,7 @@ class WorkQueue:
         if task is None:
             longest = self._first(self._longest)
             at_the_end = longest is not None and self._effort <= TAIL * longest.effort * slots
-            task = longest if at_the_end else self._in_turn()
+            task = self._last(longest) if at_the_end else self._in_turn()
         if task is not None:
             self.remove(task.id)
         return task
@@ -170,6 +175,13 @@ class WorkQueue:
         """The account has more slots in use, or fewer: its flows stand elsewhere."""
         for flow in self._flows_of.get(account, ()):
             self._place(flow)
+
+    def _last(self, longest: Task | None) -> Task | None:
+        """Of the last tasks of all the longest, or one that is awaited."""
+        awaited = self._first(self._awaited)
+        if awaited is None or longest is None or awaited.standing.priority < longest.standing.priority:
+            return longest
+        return awaited
 
     def _waits(self, task: Task) -> bool:
         return self._waiting.get(task.id) is task

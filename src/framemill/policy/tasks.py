@@ -35,6 +35,8 @@ class Task(NamedTuple):
     lane: Lane = ENCODE
     needs: str = ""
     """The encoder that a worker must have; none: any worker will do."""
+    awaited: bool = False
+    """Somebody may watch for it: among the last tasks of all, too, it goes in its turn, and not by length."""
     number: int = 0
     """Rank among what the job has submitted; for whoever submitted it."""
 

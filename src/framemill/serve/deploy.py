@@ -12,7 +12,11 @@ from framemill.config import load_settings, ray_address
 from framemill.farm.cluster import assemble
 from framemill.farm.place import NAMESPACE
 from framemill.serve.application import Api
+from framemill.serve.bytes import Bytes
+from framemill.serve.dashboard import Dashboard
 from framemill.serve.place import place_of
+from framemill.serve.telling import courier_of
+from framemill.services.links import MOUNT
 from framemill.store.database import Database
 
 
@@ -23,9 +27,11 @@ def main() -> None:
     with contextlib.closing(Database(place.database)) as database:
         database.create()
     ray.init(ray_address(), namespace=NAMESPACE, log_to_driver=False, configure_logging=False)
-    assemble(place, detached=True)
+    assemble(place, detached=True, beside=courier_of)
     serve.start(proxy_location="HeadOnly", http_options={"host": settings.host, "port": settings.port})
     serve.run(Api.bind(), name="api", route_prefix="/")  # type: ignore[attr-defined]
+    serve.run(Bytes.bind(), name="bytes", route_prefix=MOUNT)  # type: ignore[attr-defined]
+    serve.run(Dashboard.bind(), name="dashboard", route_prefix="/dashboard")  # type: ignore[attr-defined]
     ray.shutdown()
 
 

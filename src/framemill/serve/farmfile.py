@@ -72,6 +72,8 @@ class FarmFile(_Told):
     temp_dir: str
     boot_id: str
     log_dir: str
+    front: str = ""
+    """What stands in front of the replicas: `haproxy` or `python`."""
     restarts: int = Field(default=0, ge=0)
     """How often the head was started again."""
 

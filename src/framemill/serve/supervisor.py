@@ -29,6 +29,7 @@ from framemill.serve.farmfile import (
     this_process,
     write_farm,
 )
+from framemill.serve.fronting import write_wrapper
 from framemill.serve.guard import Guard
 from framemill.serve.leftovers import end_farm
 from framemill.serve.notify import notify
@@ -115,15 +116,18 @@ class Supervisor:
         if self._settings.admin_key is None:
             make_secret(self._folder.admin_key)
         head.forget(self._folder.gcs)
+        haproxy = head.front_of(self._settings) == "haproxy"
+        temp_dir = head.make_temp_dir()
         return head.HeadPlan(
             farm_id=secrets.token_hex(8),
             ports=choose_ports(is_free, random.SystemRandom()),
-            temp_dir=head.make_temp_dir(),
+            temp_dir=temp_dir,
             token=self._folder.ray_token,
             gcs=self._folder.gcs if self._settings.gcs_storage == "rocksdb" else None,
             cpus=self._settings.slots or usable_cpus(),
             dashboard=dashboard,
-            haproxy=head.has_haproxy(),
+            haproxy=haproxy,
+            haproxy_binary=write_wrapper(temp_dir.parent, head.haproxy_binary()) if haproxy else None,
         )
 
     def _describe(self) -> FarmFile:
@@ -139,6 +143,7 @@ class Supervisor:
             temp_dir=str(self._plan.temp_dir),
             boot_id=boot_id(),
             log_dir=str(self._folder.logs),
+            front="haproxy" if self._plan.haproxy else "python",
         )
 
     # Keeping it up

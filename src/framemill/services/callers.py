@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from framemill.errors import Forbidden
+from framemill.jobs import accounts
+from framemill.jobs.accounts import Role
 
 Scope: TypeAlias = Literal["jobs:read", "jobs:write", "uploads", "webhooks", "keys", "usage", "farm:read", "farm:write"]
-Role: TypeAlias = Literal["guest", "operator", "admin"]
 
 SCOPES: tuple[Scope, ...] = (
     *("jobs:read", "jobs:write", "uploads", "webhooks", "keys", "usage", "farm:read", "farm:write"),
@@ -24,8 +25,7 @@ ROLE_SCOPES: Mapping[Role, frozenset[Scope]] = {
 }
 """What a user of that role may do."""
 
-DEFAULT_ACCOUNT = "default"
-"""The account of the farm's owner, and of whoever came without one."""
+DEFAULT_ACCOUNT = accounts.DEFAULT_ACCOUNT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +39,8 @@ class Caller:
     """Sees every account, and may manage them."""
     actor: str = "cli"
     """For the audit trail: `admin`, `key:ID`, `user:ID`, `cli`."""
+    request_id: str | None = None
+    """What they asked it with, for the audit trail."""
 
     @property
     def sees(self) -> str | None:

@@ -1,11 +1,13 @@
 """Throws away what nobody needs of a farm that does not run; one that runs does it itself."""
 
 import contextlib
+from datetime import UTC, datetime
 from typing import Any
 
 from framemill.config import Settings
 from framemill.errors import FarmError
 from framemill.farm.collecting import InUse, collect
+from framemill.farm.expiring import with_uploads
 from framemill.farm.keeping import in_use
 from framemill.policy.retention import CacheLimits
 from framemill.storage.local import LocalBlobs
@@ -19,6 +21,9 @@ def collect_here(settings: Settings, *, dry_run: bool) -> dict[str, Any]:
         raise FarmError(f"No farm has left anything in {settings.data_dir}.")
     blobs = LocalBlobs(folder.blobs)
     limits = CacheLimits(cache_bytes=settings.cache_bytes, cache_days=settings.cache_days)
-    with contextlib.closing(Database(settings.database_url)) as database, database.reading() as conn:
-        used: InUse = in_use(conn, blobs, folder.work)
-    return {"dry_run": dry_run, **collect(blobs, folder.work, limits, used, dry_run=dry_run).model_dump()}
+    with contextlib.closing(Database(settings.database_url)) as database:
+        with database.reading() as conn:
+            used: InUse = in_use(conn, blobs, folder.work)
+        gone = collect(blobs, folder.work, limits, used, dry_run=dry_run)
+        gone = with_uploads(gone, database, blobs, datetime.now(UTC), dry_run=dry_run)
+    return {"dry_run": dry_run, **gone.model_dump()}

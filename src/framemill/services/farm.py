@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from framemill.jobs.model import Waiting
@@ -11,6 +11,7 @@ from framemill.services.waiting import farm_now, farm_waiting
 from framemill.store import doors
 from framemill.store.database import Database
 from framemill.store.farm import set_paused
+from framemill.store.listing import count_ended
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,32 @@ def standing(database: Database, now: datetime) -> Standing:
     with database.reading() as conn:
         farm, jobs = farm_now(conn, now), doors.count_active(conn)
     return Standing(farm.paused, farm_waiting(farm), farm.condition, jobs)
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """How many jobs there are, and were."""
+
+    at: datetime
+    paused: bool
+    jobs: Mapping[str, int]
+    """In each state that is no end."""
+    last_hour: Mapping[str, int]
+    """Of those that were made in the last hour, in each state that is one."""
+    last_day: Mapping[str, int]
+
+
+def counted(database: Database, account: str | None, now: datetime) -> Counted:
+    """How many jobs an account (none: all) has, and had in the last day: a question that grows with a day's jobs."""
+    with database.reading() as conn:
+        paused, _ = doors.farm_told(conn)
+        return Counted(
+            now,
+            paused,
+            doors.count_active(conn, account),
+            count_ended(conn, account, now - timedelta(hours=1)),
+            count_ended(conn, account, now - timedelta(days=1)),
+        )
 
 
 def pause(database: Database, nudge: Nudge, *, paused: bool) -> None:

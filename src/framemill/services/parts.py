@@ -11,6 +11,7 @@ from framemill.errors import FramemillError, InvalidSetting, WrongUse
 from framemill.jobs.model import Input, Output
 from framemill.jobs.presets import DEFAULT_PRESET, preset_named
 from framemill.jobs.settings import Container, RunSettings, Value
+from framemill.jobs.uploads import uri_of
 from framemill.secrets import mask_url
 from framemill.services.requests import container_named, container_of, existing, refuse_overwriting, settings_for
 from framemill.storage.http import is_remote
@@ -26,8 +27,10 @@ class InputRequest(Value):
 
     id: str | None = None
     """Of an input that the job has already, when a held job is edited: what was fetched of it stays."""
-    uri: str
-    """An absolute path on the farm's machine, a file: URL, or an http(s) URL."""
+    uri: str = ""
+    """An absolute path on the farm's machine, a file: URL, or an http(s) URL; empty only where another one stays."""
+    upload_id: str | None = None
+    """Of an upload that is the source; instead of `uri`."""
     filename: str | None = None
     read_once: bool = False
     metadata: Mapping[str, Any] = {}
@@ -53,46 +56,87 @@ def inputs_of(job_id: str, wanted: Sequence[InputRequest], known: Mapping[str, I
 
     Raises as `new_job` does.
     """
-    if len(wanted) != 1:
+    if len(wanted) > 1:
         with about("inputs"):
             raise WrongUse("A job takes one input: submit a job for each source.")
     made = []
     for position, one in enumerate(wanted):
         with about(f"inputs.{position}"):
-            before = _known(one.id, known or {})
-        plain = {**one.model_dump(exclude={"id", "uri"}), "position": position}
-        if before is not None and one.uri in {before.uri, mask_url(before.uri)}:
-            made.append(before.model_copy(update=plain))
-        else:
-            with about(f"inputs.{position}.uri"):
-                uri = source_uri(one.uri)
-            made.append(Input(job_id=job_id, uri=uri, **plain))
+            made.append(input_of(job_id, one, position, _known(one.id, known or {})))
     return made
+
+
+def input_of(job_id: str, wanted: InputRequest, position: int, before: Input | None = None) -> Input:
+    """One input that is asked for; where it was there `before` with the same address, what was found of it stays."""
+    plain = {**wanted.model_dump(exclude={"id", "uri", "upload_id"}), "position": position}
+    asked = wanted.uri if wanted.upload_id is None else uri_of(wanted.upload_id)
+    if before is not None and asked in {before.uri, mask_url(before.uri)}:
+        return before.model_copy(update=plain)
+    if wanted.upload_id is not None:
+        return Input(job_id=job_id, uri=asked, upload_id=wanted.upload_id, **plain)
+    with about("uri"):
+        uri = source_uri(wanted.uri)
+    return Input(job_id=job_id, uri=uri, **plain)
 
 
 def outputs_of(
     job_id: str, wanted: Sequence[OutputRequest], inputs: Sequence[Input], known: Mapping[str, Output] | None = None
 ) -> list[Output]:
     """The outputs that are asked for, in order, with complete settings. Raises as `new_job` does."""
-    if not 1 <= len(wanted) <= MOST_OUTPUTS:
+    if len(wanted) > MOST_OUTPUTS:
         with about("outputs"):
             raise WrongUse(f"A job takes 1 to {MOST_OUTPUTS} outputs, not {len(wanted)}.")
     made: list[Output] = []
     for position, one in enumerate(wanted):
         with about(f"outputs.{position}"):
-            before = _known(one.id, known or {})
-            output = _output(job_id, one, inputs)
-            if output.target is not None and output.target in {other.target for other in made}:
-                raise WrongUse(f"{output.target} is the target of two outputs; name another for one.")
-            same = {"position": position} if before is None else {"position": position, "id": before.id}
-            made.append(output.model_copy(update=same))
+            made.append(output_of(job_id, one, position, inputs, others=made, before=_known(one.id, known or {})))
     return made
+
+
+def output_of(
+    job_id: str,
+    wanted: OutputRequest,
+    position: int,
+    inputs: Sequence[Input],
+    *,
+    others: Sequence[Output],
+    before: Output | None = None,
+) -> Output:
+    """One output that is asked for, beside the `others`; one that was there `before` keeps what is not asked for."""
+    output = _output(job_id, wanted, inputs)
+    if output.target is not None and output.target in {other.target for other in others}:
+        raise WrongUse(f"{output.target} is the target of two outputs; name another for one.")
+    if before is None:
+        return output.model_copy(update={"position": position})
+    return before.model_copy(update={"position": position, **{name: getattr(output, name) for name in _ASKED_FOR}})
+
+
+_ASKED_FOR = ("name", "target", "sealed_target", "preset", "settings", "metadata")
+
+
+def input_changed(before: Input, changes: InputRequest) -> InputRequest:
+    """An input as it shall be: what is set in `changes`, else as it was."""
+    plain = {name: getattr(before, name) for name in ("uri", "filename", "read_once", "metadata")}
+    return InputRequest(**{**plain, **changes.model_dump(exclude_unset=True), "id": before.id})
+
+
+def output_changed(before: Output, changes: OutputRequest) -> OutputRequest:
+    """An output as it shall be: what is set in `changes`, else as it was.
+
+    Settings are laid over those it had, or over the preset where another one is named.
+    """
+    said = changes.model_dump(exclude_unset=True)
+    plain = {name: getattr(before, name) for name in ("target", "name", "preset", "metadata")}
+    kept = {} if "preset" in said else before.settings.model_dump(exclude={"container"})
+    if {"target", "name"} & said.keys() and "name" not in said:
+        plain["name"] = None  # it is called after its new target
+    return OutputRequest(**{**plain, **said, "settings": {**kept, **said.get("settings", {})}, "id": before.id})
 
 
 def refuse_overwriting_any(inputs: Sequence[Input], outputs: Sequence[Output]) -> None:
     """Raise `WrongUse` where an output would replace a source."""
     for output in outputs:
-        if output.target is not None:
+        if inputs and output.target is not None:
             with about("inputs.0.uri"):
                 refuse_overwriting(inputs[0].uri, output.target)
 
@@ -148,10 +192,10 @@ def _output(job_id: str, wanted: OutputRequest, inputs: Sequence[Input]) -> Outp
             raise InvalidSetting(f"{foreign} is a setting of the run, not of an output: put it into `run`.")
         name, settings, _ = settings_for(place or named or "The output", container, wanted.preset, wanted.settings)
     target = None if place is None else os.path.abspath(place)
-    if target is not None:
+    if target is not None and inputs:
         with about("target"):
             refuse_overwriting(inputs[0].uri, target)
-    called = named or (Path(target).name if target else _called_after(inputs[0], container))
+    called = named or (Path(target).name if target else _called_after(inputs, container))
     return Output(
         job_id=job_id, name=called, preset=name, settings=settings, target=target, metadata=dict(wanted.metadata)
     )
@@ -179,9 +223,10 @@ def _container_said(settings: Mapping[str, Any]) -> Container | None:
     return known
 
 
-def _called_after(source: Input, container: Container) -> str:
+def _called_after(inputs: Sequence[Input], container: Container) -> str:
     """The source's name with the suffix of the output."""
-    stem = Path(source.filename or unquote(urlsplit(source.uri).path)).stem or "output"
+    named = "" if not inputs else inputs[0].filename or unquote(urlsplit(inputs[0].uri).path)
+    stem = Path(named).stem or "output"
     return stem if container == "package" else f"{stem}.{container}"
 
 

@@ -39,25 +39,25 @@ def encode_request(
     assignments: Mapping[str, str] | None = None,
     words: Sequence[str] = (),
     *,
-    elsewhere: bool = False,
+    source_here: bool = True,
+    destination_here: bool = True,
 ) -> EncodeRequest:
     """Check a request and complete it with the destination's container and its usual preset.
 
     `words` are output options as ffmpeg has them (see `jobs/words/reading.py`). They win over the preset; a field that
-    both they and an assignment name is refused. `elsewhere`: the paths are another machine's, so nothing is looked at
-    here, and they have to be absolute.
+    both they and an assignment name is refused. A path that is not `here` is another machine's: it is not looked at,
+    and has to be absolute.
 
     Raises `WrongUse` and its kinds for what cannot be, `SourceMissing` where there is no such file.
     """
     name, output, run = settings_for(destination, container_of(destination), preset, assignments, words)
-    if elsewhere:
-        for path in (source, destination):
-            if not is_remote(path) and not os.path.isabs(path):
-                raise WrongUse(f"{path} is a path on the farm's machine: write it from the root.")
-        return EncodeRequest(source=source, destination=destination, preset=name, output=output, run=run)
-    found = source if is_remote(source) else existing(source)
-    target = os.path.abspath(destination)
-    refuse_overwriting(found, target)
+    for path, here in ((source, source_here), (destination, destination_here)):
+        if not here and not is_remote(path) and not os.path.isabs(path):
+            raise WrongUse(f"{path} is a path on the farm's machine: write it from the root.")
+    found = existing(source) if source_here and not is_remote(source) else source
+    target = os.path.abspath(destination) if destination_here else destination
+    if source_here and destination_here:
+        refuse_overwriting(found, target)
     return EncodeRequest(source=found, destination=target, preset=name, output=output, run=run)
 
 

@@ -39,6 +39,7 @@ class LocalBlobs:
         """Make a finished draft the blob: its bytes are on the disk before its name is."""
         with part.open("rb") as file:
             os.fsync(file.fileno())
+        self.path(key).parent.mkdir(parents=True, exist_ok=True)
         part.replace(self.path(key))
 
     def remove(self, key: str) -> None:

@@ -56,6 +56,18 @@ users = Table(
     Index("users_by_email", "email", unique=True),
 )
 
+# Who is logged in. A login link has the id of the session that it opens, so it opens one and no second.
+sessions = Table(
+    "sessions",
+    metadata,
+    id_column(),
+    # `user:ID`, or `admin`.
+    Column("subject", String(200), nullable=False, index=True),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("expires_at", UtcDateTime, nullable=False, index=True),
+    Column("ended_at", UtcDateTime),
+)
+
 ledger = Table(
     "ledger",
     metadata,
@@ -101,12 +113,16 @@ idempotency = Table(
     metadata,
     Column("account", String(200), primary_key=True),
     Column("key", String(255), primary_key=True),
-    # SHA-256 of method, path and body.
+    # HMAC-SHA-256 of method, path and body, which may hold a password.
     Column("request_hash", String(64), nullable=False),
-    # Who is at it; its answer comes with `status`.
-    Column("holder", String(36), nullable=False),
+    # Who is at it, since when; its answer comes with `status`. None: whoever was has given up.
+    Column("holder", String(36)),
+    Column("held_at", UtcDateTime, nullable=False),
+    # The id of what is made, however often it is tried: what a lost try has made is found by the next.
+    Column("made_id", String(36), nullable=False),
     Column("status", Integer),
     Column("headers", Json, nullable=False),
+    # Sealed: it may hold a new key, which is stored nowhere else.
     Column("body", LargeBinary),
     Column("created_at", UtcDateTime, nullable=False, index=True),
 )

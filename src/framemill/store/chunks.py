@@ -18,6 +18,7 @@ from sqlalchemy import (
     case,
     cast,
     delete,
+    exists,
     func,
     insert,
     select,
@@ -28,6 +29,7 @@ from framemill.jobs.model import ChunkRow, Failure
 from framemill.jobs.reasons import Reason
 from framemill.jobs.states import ChunkState
 from framemill.store.epochs import in_epoch, require_epoch
+from framemill.store.prepared import Prepared
 from framemill.store.rows import PER_QUERY, from_row, to_row
 from framemill.store.schema import chunks
 
@@ -51,12 +53,14 @@ def replace_chunks(
     planned = list(rows)
     if any((row.job_id, row.attempt) != (job_id, attempt) for row in planned):
         raise ValueError(f"a plan of job {job_id}, attempt {attempt}, holds chunks of another one")
-    kept = {row.key: row for row in load_chunks(conn, job_id, attempt) if row.state is not ChunkState.WAITING}
+    mine = chunks.c.job_id == job_id, chunks.c.attempt == attempt
+    begun = conn.execute(select(chunks).where(*mine, chunks.c.state != ChunkState.WAITING)).mappings()
+    kept = {row["key"]: from_row(ChunkRow, row) for row in begun}
     merged = [
         kept[row.key].model_copy(update={name: getattr(row, name) for name in _PLAN}) if row.key in kept else row
         for row in planned
     ]
-    conn.execute(delete(chunks).where(chunks.c.job_id == job_id, chunks.c.attempt == attempt))
+    conn.execute(delete(chunks).where(*mine))
     if merged:
         conn.execute(insert(chunks), [to_row(row, chunks) for row in merged])
 
@@ -168,15 +172,18 @@ def lease_chunks(
     now: datetime,
 ) -> bool:
     """Give all those chunks to a worker under one token; False, and nothing given, unless all are waiting."""
-    mine = {"of_job": job_id, "of_attempt": attempt, "of_keys": list(keys), "how_many": len(set(keys))}
-    lease = {"new_token": token, "new_worker": worker, "now": now, "in_epoch": epoch}
-    return conn.execute(_LEASE, {**mine, **lease}).rowcount > 0
+    lease = {"of_job": job_id, "of_attempt": attempt, "in_epoch": epoch}
+    lease |= {"new_token": token, "new_worker": worker, "now": now}
+    if len(keys) == 1:  # nearly always
+        (key,) = keys
+        return _LEASE_ONE.run(conn, {**lease, "of_key": key}).rowcount > 0
+    return conn.execute(_LEASE, {**lease, "of_keys": list(keys), "how_many": len(set(keys))}).rowcount > 0
 
 
 def report_progress(conn: Connection, key: str, token: str, epoch: int, frames_done: int) -> bool:
     """Note how far a chunk is, never backwards; False when nobody waits for it any more: the worker may drop it."""
     held = {"of_token": token, "in_epoch": epoch, "of_key": key}
-    return conn.execute(_REPORT, {**held, "new_frames": frames_done}).rowcount > 0
+    return _REPORT.run(conn, {**held, "new_frames": frames_done}).rowcount > 0
 
 
 def commit_chunk(
@@ -200,7 +207,7 @@ def commit_chunk(
     held = {"of_token": token, "in_epoch": epoch, "of_key": key}
     result = {"new_blob": blob, "new_size": size, "new_sha256": sha256}
     cost = {"new_seconds": seconds, "new_cpu_seconds": cpu_seconds}
-    return conn.execute(_COMMIT, {**held, **result, **cost, "now": now}).rowcount > 0
+    return _COMMIT.run(conn, {**held, **result, **cost, "now": now}).rowcount > 0
 
 
 def release_chunks(conn: Connection, token: str, epoch: int, keys: Collection[str] | None = None) -> int:
@@ -254,27 +261,25 @@ def _held(token: str | BindParameter[str], epoch: int | BindParameter[int]) -> t
 
 
 def _mine(table: FromClause) -> tuple[ColumnElement[bool], ...]:
-    """Conditions of a query: chunks of one attempt, by their keys."""
-    return (
-        table.c.job_id == bindparam("of_job"),
-        table.c.attempt == bindparam("of_attempt"),
-        table.c.key.in_(bindparam("of_keys", expanding=True)),
-    )
+    """Conditions of a query: chunks of one attempt."""
+    return table.c.job_id == bindparam("of_job"), table.c.attempt == bindparam("of_attempt")
 
 
 # What is asked for every chunk, built once: building a statement takes longer than executing it.
 _LEASED = _held(bindparam("of_token"), bindparam("in_epoch"))
-_THIS = chunks.c.key == bindparam("of_key")
+_KEY: BindParameter[str] = bindparam("of_key")
+_KEYS: BindParameter[list[str]] = bindparam("of_keys", expanding=True)
 _ALIKE = chunks.alias()
 _WAITS = func.count(case((_ALIKE.c.state == ChunkState.WAITING, 1)))
 _ALL_WAIT = (
     select(case((func.count() == _WAITS, func.count(_ALIKE.c.key.distinct())), else_=-1))
-    .where(*_mine(_ALIKE))
+    .where(*_mine(_ALIKE), _ALIKE.c.key.in_(_KEYS))
     .scalar_subquery()
 ) == bindparam("how_many")
-_LEASE = (
+_ONE_WAITS = ~exists().where(*_mine(_ALIKE), _ALIKE.c.key == _KEY, _ALIKE.c.state != ChunkState.WAITING)
+_GIVE = (
     update(chunks)
-    .where(*_mine(chunks), _ALL_WAIT, in_epoch(bindparam("in_epoch")))
+    .where(*_mine(chunks), in_epoch(bindparam("in_epoch")))
     .values(
         state=ChunkState.LEASED,
         lease_token=bindparam("new_token"),
@@ -284,18 +289,20 @@ _LEASE = (
         frames_done=0,
     )
 )
-_REPORT = (
+_LEASE = _GIVE.where(chunks.c.key.in_(_KEYS), _ALL_WAIT)
+_LEASE_ONE = Prepared(_GIVE.where(chunks.c.key == _KEY, _ONE_WAITS))
+_REPORT = Prepared(
     update(chunks)
-    .where(*_LEASED, _THIS)
+    .where(*_LEASED, chunks.c.key == _KEY)
     .values(
         frames_done=case(
             (chunks.c.frames_done < bindparam("new_frames"), bindparam("new_frames")), else_=chunks.c.frames_done
         )
     )
 )
-_COMMIT = (
+_COMMIT = Prepared(
     update(chunks)
-    .where(*_LEASED, _THIS)
+    .where(*_LEASED, chunks.c.key == _KEY)
     .values(
         state=ChunkState.COMMITTED,
         committed_at=bindparam("now"),
@@ -309,4 +316,4 @@ _RELEASE = (
     .where(*_LEASED)
     .values(state=ChunkState.WAITING, tries=chunks.c.tries + 1, frames_done=0, **_NO_LEASE)
 )
-_RELEASE_SOME = _RELEASE.where(chunks.c.key.in_(bindparam("of_keys", expanding=True)))
+_RELEASE_SOME = _RELEASE.where(chunks.c.key.in_(_KEYS))

@@ -5,13 +5,16 @@ import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 from sqlalchemy import URL, Connection, insert, select, text
 from sqlalchemy.exc import DBAPIError
 
 from framemill.errors import DiskFull, FarmError
+from framemill.jobs.accounts import DEFAULT_ACCOUNT
 from framemill.store import versions
+from framemill.store.accounts import ensure_account
 from framemill.store.engines import BUSY_SECONDS, parse_url, postgresql_engine, sqlite_engine
 from framemill.store.schema import farm
 from framemill.store.trouble import is_disk_full
@@ -97,6 +100,7 @@ class Database:
                 versions.upgrade(conn, self.name, found)
             if conn.execute(select(farm.c.epoch)).first() is None:
                 conn.execute(insert(farm).values(id=1, epoch=0, paused=False, condition={}))
+            ensure_account(conn, DEFAULT_ACCOUNT, datetime.now(UTC))
 
     @contextmanager
     def migrating(self) -> Iterator[Connection]:

@@ -1,4 +1,4 @@
-"""What front doors ask of jobs: pages with their parts, ids cut short, parts replaced, jobs removed."""
+"""What front doors ask of jobs: pages with their parts, parts replaced, jobs removed."""
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection, and_, delete, func, select
 
-from framemill.jobs.model import Input, Job, Output
+from framemill.jobs.model import Input, Output
 from framemill.jobs.states import ACTIVE_JOB
 from framemill.store.queue import WORKING_JOB
 from framemill.store.rows import from_row, upsert
@@ -39,15 +39,6 @@ def frames_of_jobs(conn: Connection, job_ids: Sequence[str]) -> dict[str, tuple[
     return {job_id: (int(done), int(planned)) for job_id, done, planned in conn.execute(counted)}
 
 
-def jobs_by_prefix(conn: Connection, account: str | None, prefix: str, limit: int) -> list[Job]:
-    """Jobs of an account (none: all) whose ids begin so, oldest first."""
-    # Ids are hexadecimal, so `g` is behind whatever follows; a range is what an index can answer.
-    query = select(jobs).where(jobs.c.id >= prefix, jobs.c.id < prefix + "g").order_by(jobs.c.id).limit(limit)
-    if account is not None:
-        query = query.where(jobs.c.account == account)
-    return [from_row(Job, row) for row in conn.execute(query).mappings()]
-
-
 def count_active(conn: Connection, account: str | None = None) -> dict[str, int]:
     """How many jobs are in each state that is no end; states without jobs are left out."""
     query = select(jobs.c.state, func.count()).where(jobs.c.state.in_(sorted(ACTIVE_JOB))).group_by(jobs.c.state)
@@ -56,9 +47,12 @@ def count_active(conn: Connection, account: str | None = None) -> dict[str, int]
     return {state: int(count) for state, count in conn.execute(query)}
 
 
+_TOLD = select(farm.c.paused, farm.c.condition)
+
+
 def farm_told(conn: Connection) -> tuple[bool, dict[str, Any]]:
     """Whether the operator has paused the farm, and what the coordinator last said of it, at one go."""
-    paused, condition = conn.execute(select(farm.c.paused, farm.c.condition)).one()
+    paused, condition = conn.execute(_TOLD).one()
     return paused, condition
 
 

@@ -13,6 +13,8 @@ from framemill.errors import WrongUse
 BUSY_SECONDS = 30
 """How long a writer waits for another one."""
 
+_PAGES_KILOBYTES = 256
+
 _POSTGRESQL_NAMES = {"postgres", "postgresql"}
 _DRIVER = "postgresql+psycopg"
 # A server that went away without a word is noticed in half a minute, not in hours (libpq's words, seconds, ms).
@@ -81,6 +83,8 @@ def sqlite_engine(url: URL, *, begin: str, writes: bool, rebuilds: bool = False)
         cursor.execute(f"PRAGMA foreign_keys = {'OFF' if rebuilds else 'ON'}")
         # What was committed is there after a power cut.
         cursor.execute("PRAGMA synchronous = FULL" if writes else "PRAGMA query_only = ON")
+        # Of each connection: as the store grows, each would hold 2 MB of pages that the system has in memory anyway.
+        cursor.execute(f"PRAGMA cache_size = -{_PAGES_KILOBYTES}")
         cursor.close()
         record.info["file"] = _identity(path)
 

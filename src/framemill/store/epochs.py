@@ -3,6 +3,7 @@
 from sqlalchemy import BindParameter, ColumnElement, Connection, select, update
 
 from framemill.errors import EpochOver
+from framemill.store.prepared import Prepared
 from framemill.store.schema import farm
 
 
@@ -20,7 +21,7 @@ def current_epoch(conn: Connection) -> int:
 
 def require_epoch(conn: Connection, epoch: int) -> None:
     """Hold the epoch for the rest of the transaction; raises `EpochOver` when another one was taken."""
-    current = conn.execute(_HOLD).scalar_one()
+    current = _HOLDING.run(conn, {}).scalar_one()
     if current != epoch:
         raise EpochOver(f"Epoch {epoch} is over: a coordinator with epoch {current} has taken over; this one ends.")
 
@@ -31,3 +32,4 @@ def in_epoch(epoch: int | BindParameter[int]) -> ColumnElement[bool]:
 
 
 _HOLD = select(farm.c.epoch).with_for_update(read=True)
+_HOLDING = Prepared(_HOLD)

@@ -47,15 +47,21 @@ webhooks = Table(
     metadata,
     id_column(),
     Column("account", String(200), nullable=False, index=True),
+    Column("door", String(40), nullable=False),
     Column("url", Text, nullable=False),
     Column("sealed_url", Text),
     Column("sealed_secret", Text, nullable=False),
-    # Kinds of events; empty: all.
+    # Signs beside the new one until then.
+    Column("sealed_old_secret", Text),
+    Column("old_secret_until", UtcDateTime),
+    # Kinds of events, or `*`.
     Column("kinds", Json, nullable=False),
-    # `jobs.model.Callback` without its address.
+    # `jobs.model.CallbackPolicy`.
     Column("policy", Json, nullable=False),
     Column("description", Text),
+    # Tries that failed, one after the other, and since when.
     Column("failures", Integer, nullable=False),
+    Column("failing_since", UtcDateTime),
     Column("disabled_at", UtcDateTime),
     *explained_columns(),
     Column("created_at", UtcDateTime, nullable=False),
@@ -71,9 +77,11 @@ messages = Table(
     # The webhook that asked for it; none: a callback of the job.
     Column("webhook_id", String(36), ForeignKey("webhooks.id", ondelete="CASCADE")),
     Column("job_id", String(36)),
-    # Messages of one key go out in order.
+    # Of one key there is never more than one on its way: first tries go out in order.
     Column("stream", String(250), nullable=False),
     Column("kind", String(60), nullable=False),
+    # Host and port: a slow one is not to hold up the others.
+    Column("host", String(270), nullable=False),
     Column("url", Text, nullable=False),
     Column("sealed_url", Text),
     Column("policy", Json, nullable=False),

@@ -24,7 +24,7 @@ _ANYTHING = "SELECT count(*) FROM farm"
 _OF_FARM = {
     "jobs": "SELECT state, count(*) AS jobs FROM jobs GROUP BY state ORDER BY state",
     "chunks": "SELECT state, count(*) AS chunks FROM chunks GROUP BY state ORDER BY state",
-    "notices": "SELECT count(*) AS waiting, min(due_at) AS first_due FROM outbox",
+    "untold": "SELECT count(*) AS events, min(seq) AS first FROM outbox",
     "farm": "SELECT * FROM farm",
     "machines": "SELECT * FROM machines ORDER BY seen_at DESC LIMIT 200",
     "canaries": "SELECT * FROM canaries LIMIT 200",

@@ -5,32 +5,58 @@ from datetime import datetime
 from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import Connection, Table, case, insert, literal, or_, select, text, update
+from sqlalchemy import BindParameter, Connection, bindparam, case, insert, or_, select, text, update
 
 from framemill.errors import StaleWrite
 from framemill.jobs.model import Event, Input, Job, Output, Waiting
-from framemill.jobs.states import JobState
+from framemill.jobs.states import ENDED_JOB, JobState
 from framemill.jobs.usage import Usage
-from framemill.store.epochs import require_epoch
+from framemill.store.endings import settle_end
+from framemill.store.epochs import in_epoch, require_epoch
 from framemill.store.events import add_event
-from framemill.store.rows import V, from_row, to_row, upsert
+from framemill.store.prepared import Prepared
+from framemill.store.rows import from_row, to_row, upsert
 from framemill.store.schema import inputs, jobs, outputs
 
 
 def add_job(conn: Connection, job: Job, its_inputs: Iterable[Input], its_outputs: Iterable[Output]) -> Event:
     """Write a new job with its parts, and its first event, `created`."""
-    conn.execute(insert(jobs).values(to_row(job, jobs)))
-    upsert(conn, inputs, its_inputs)
-    upsert(conn, outputs, its_outputs)
+    conn.execute(_NEW_JOB, to_row(job, jobs))
+    for fresh, table, parts in ((_NEW_INPUT, inputs, its_inputs), (_NEW_OUTPUT, outputs, its_outputs)):
+        if rows := [to_row(one, table) for one in parts]:
+            conn.execute(fresh, rows)
     return add_event(conn, job.id, "created", {"state": job.state.value, "attempt": job.attempt}, job.created_at)
+
+
+_NEW_JOB, _NEW_INPUT, _NEW_OUTPUT = insert(jobs), insert(inputs), insert(outputs)
 
 
 def load_job(conn: Connection, job_id: str) -> tuple[Job, list[Input], list[Output]] | None:
     """A job with its inputs and outputs in their order; none when there is no such job."""
-    row = conn.execute(select(jobs).where(jobs.c.id == job_id)).mappings().first()
-    if row is None:
+    job = load_bare_job(conn, job_id)
+    if job is None:
         return None
-    return from_row(Job, row), _parts(conn, Input, inputs, job_id), _parts(conn, Output, outputs, job_id)
+    mine = {"of_job": job_id}
+    return (
+        job,
+        [from_row(Input, row) for row in conn.execute(_INPUTS, mine).mappings()],
+        [from_row(Output, row) for row in conn.execute(_OUTPUTS, mine).mappings()],
+    )
+
+
+def load_bare_job(conn: Connection, job_id: str) -> Job | None:
+    """A job without its parts; none when there is no such job."""
+    row = conn.execute(_JOB, {"of_job": job_id}).mappings().first()
+    return None if row is None else from_row(Job, row)
+
+
+# What every step of every job asks, built once: building a statement takes longer than executing it.
+_OF_JOB: BindParameter[str] = bindparam("of_job")
+_JOB = select(jobs).where(jobs.c.id == _OF_JOB)
+_STATE = select(jobs.c.state).where(jobs.c.id == _OF_JOB)
+_INPUTS, _OUTPUTS = (
+    select(table).where(table.c.job_id == _OF_JOB).order_by(table.c.position, table.c.id) for table in (inputs, outputs)
+)
 
 
 def save_job(
@@ -50,16 +76,27 @@ def save_job(
     """
     if epoch is not None:
         require_epoch(conn, epoch)
-    guarded = update(jobs).where(jobs.c.id == job.id, jobs.c.version == expected_version, jobs.c.version < job.version)
-    written = to_row(job, jobs)
-    # `add_usage` counts without a new version: what was counted since the job was read stays counted.
-    fresh = literal(written["usage"], jobs.c.usage.type)
-    usage = case((jobs.c.attempt == job.attempt, jobs.c.usage), else_=fresh)
-    if conn.execute(guarded.values({**written, "usage": usage})).rowcount != 1:
+    # Of a job that ended before, only its owner's words change.
+    ends = job.state in ENDED_JOB and conn.execute(_STATE, {"of_job": job.id}).scalar() not in ENDED_JOB
+    written = {f"new_{name}": value for name, value in to_row(job, jobs).items()}
+    if conn.execute(_SAVE, {**written, "of_job": job.id, "of_version": expected_version}).rowcount != 1:
         raise StaleWrite(f"Job {job.id} is not at version {expected_version} any more: read it again.")
     if job.state is JobState.QUEUED and job.attempt > 1:  # a new attempt has spent nothing yet
         conn.execute(update(outputs).where(outputs.c.job_id == job.id).values(charged=None))
+    if ends:
+        settle_end(conn, job, now)
     return add_event(conn, job.id, event_kind, data, now)
+
+
+_NEW: dict[str, BindParameter[Any]] = {
+    column.name: bindparam(f"new_{column.name}", type_=column.type) for column in jobs.columns
+}
+# `add_usage` counts without a new version: what was counted since the job was read stays counted.
+_SAVE = (
+    update(jobs)
+    .where(jobs.c.id == _OF_JOB, jobs.c.version == bindparam("of_version"), jobs.c.version < _NEW["version"])
+    .values({**_NEW, "usage": case((jobs.c.attempt == _NEW["attempt"], jobs.c.usage), else_=_NEW["usage"])})
+)
 
 
 def add_usage(conn: Connection, job_id: str, stage: str, usage: Usage, epoch: int) -> None:
@@ -67,29 +104,30 @@ def add_usage(conn: Connection, job_id: str, stage: str, usage: Usage, epoch: in
 
     Raises `StaleWrite` when the epoch is over.
     """
-    counted = _COUNT[conn.dialect.name]
-    used = {"of_job": job_id, "stage": stage, "in_epoch": epoch, **usage.model_dump()}
-    if conn.execute(counted, used).rowcount != 1:
+    used = {"seconds": usage.seconds, "cpu_seconds": usage.cpu_seconds, "peak_bytes": usage.peak_bytes}
+    counted = _COUNT[conn.dialect.name].run(conn, {"of_job": job_id, "stage": stage, "in_epoch": epoch, **used})
+    if counted.rowcount != 1:
         require_epoch(conn, epoch)
 
 
 # Asked for every chunk, hence one statement, built once. Numbers of a stage that was not counted yet are missing.
 _COUNT = {
-    "sqlite": text(
-        "UPDATE jobs SET usage = json_set(usage, '$.' || :stage, json_object("
-        "'seconds', coalesce(json_extract(usage, '$.' || :stage || '.seconds'), 0.0) + :seconds,"
-        " 'cpu_seconds', coalesce(json_extract(usage, '$.' || :stage || '.cpu_seconds'), 0.0) + :cpu_seconds,"
-        " 'peak_bytes', max(coalesce(json_extract(usage, '$.' || :stage || '.peak_bytes'), 0), :peak_bytes)))"
-        " WHERE id = :of_job AND (SELECT epoch FROM farm) = :in_epoch"
-    ),
-    "postgresql": text(
-        "UPDATE jobs SET usage = usage || jsonb_build_object(CAST(:stage AS text), jsonb_build_object("
-        "'seconds', coalesce(CAST(usage -> CAST(:stage AS text) ->> 'seconds' AS float8), 0) + :seconds,"
-        " 'cpu_seconds', coalesce(CAST(usage -> CAST(:stage AS text) ->> 'cpu_seconds' AS float8), 0) + :cpu_seconds,"
-        " 'peak_bytes', greatest("
-        "coalesce(CAST(usage -> CAST(:stage AS text) ->> 'peak_bytes' AS int8), 0), CAST(:peak_bytes AS int8))))"
-        " WHERE id = :of_job AND (SELECT epoch FROM farm) = :in_epoch"
-    ),
+    dialect: Prepared(update(jobs).where(jobs.c.id == _OF_JOB, in_epoch(bindparam("in_epoch"))).values(usage=counted))
+    for dialect, counted in {
+        "sqlite": text(
+            "json_set(usage, '$.' || :stage, json_object("
+            "'seconds', coalesce(json_extract(usage, '$.' || :stage || '.seconds'), 0.0) + :seconds,"
+            " 'cpu_seconds', coalesce(json_extract(usage, '$.' || :stage || '.cpu_seconds'), 0.0) + :cpu_seconds,"
+            " 'peak_bytes', max(coalesce(json_extract(usage, '$.' || :stage || '.peak_bytes'), 0), :peak_bytes)))"
+        ),
+        "postgresql": text(
+            "usage || jsonb_build_object(CAST(:stage AS text), jsonb_build_object("
+            "'seconds', coalesce(CAST(usage -> CAST(:stage AS text) ->> 'seconds' AS float8), 0) + :seconds,"
+            " 'cpu_seconds', coalesce(CAST(usage -> CAST(:stage AS text) ->> 'cpu_seconds' AS float8), 0)"
+            " + :cpu_seconds, 'peak_bytes', greatest(coalesce(CAST(usage -> CAST(:stage AS text) ->> 'peak_bytes'"
+            " AS int8), 0), CAST(:peak_bytes AS int8))))"
+        ),
+    }.items()
 }
 
 
@@ -165,8 +203,3 @@ def count_download(conn: Connection, output_id: str) -> bool:
     allowed = or_(outputs.c.download_limit.is_(None), outputs.c.download_count < outputs.c.download_limit)
     counted = update(outputs).where(outputs.c.id == output_id, allowed)
     return conn.execute(counted.values(download_count=outputs.c.download_count + 1)).rowcount == 1
-
-
-def _parts(conn: Connection, kind: type[V], table: Table, job_id: str) -> list[V]:
-    query = select(table).where(table.c.job_id == job_id).order_by(table.c.position, table.c.id)
-    return [from_row(kind, row) for row in conn.execute(query).mappings()]

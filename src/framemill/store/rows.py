@@ -1,9 +1,10 @@
 """Between values and rows: strict in writing, lenient in reading."""
 
-from collections.abc import Iterable, Mapping, Sequence
+import functools
+from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, RowMapping, Table
+from sqlalchemy import Connection, Insert, RowMapping, Table
 from sqlalchemy.dialects import postgresql, sqlite
 
 from framemill.jobs.settings import Value
@@ -35,16 +36,22 @@ def from_row(kind: type[V], row: RowMapping) -> V:
 def upsert(conn: Connection, table: Table, values: Iterable[Value], keep: Sequence[str] = ()) -> None:
     """Write the values by primary key, over what stands there; the columns in `keep` stay as they stand."""
     rows = [to_row(value, table) for value in values]
-    if not rows:
-        return
-    statement = dialect_insert(conn, table)
+    if rows:
+        conn.execute(_upserting(conn.dialect.name, table, tuple(rows[0]), tuple(keep)), rows)
+
+
+@functools.cache  # building it takes longer than executing it
+def _upserting(dialect: str, table: Table, names: tuple[str, ...], keep: tuple[str, ...]) -> Insert:
+    statement = _insert(dialect, table)
     keys = [column.name for column in table.primary_key]
-    changed: Mapping[str, Any] = {
-        name: statement.excluded[name] for name in rows[0] if name not in keys and name not in keep
-    }
-    conn.execute(statement.on_conflict_do_update(index_elements=keys, set_=changed), rows)
+    changed = {name: statement.excluded[name] for name in names if name not in keys and name not in keep}
+    return statement.on_conflict_do_update(index_elements=keys, set_=changed)
 
 
 def dialect_insert(conn: Connection, table: Table) -> postgresql.Insert | sqlite.Insert:
     """An INSERT that knows ON CONFLICT; both databases write it alike."""
-    return postgresql.insert(table) if conn.dialect.name == "postgresql" else sqlite.insert(table)
+    return _insert(conn.dialect.name, table)
+
+
+def _insert(dialect: str, table: Table) -> postgresql.Insert | sqlite.Insert:
+    return postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)

@@ -87,6 +87,8 @@ inputs = Table(
     Column("zero", String(60)),
     *explained_columns(),
     Column("metadata", Json, nullable=False),
+    # Retention's question: which jobs need that upload.
+    Column("upload_id", String(36), index=True),
 )
 
 outputs = Table(
@@ -183,13 +185,11 @@ events = Table(
     sqlite_autoincrement=True,
 )
 
+# Events that were not told yet: whoever tells one deletes its row.
 outbox = Table(
     "outbox",
     metadata,
     Column("seq", Sequence, ForeignKey("events.seq", ondelete="CASCADE"), primary_key=True, autoincrement=False),
-    # What is to be told next; what was told is deleted.
-    Column("due_at", UtcDateTime, nullable=False, index=True),
-    Column("tries", Integer, nullable=False),
 )
 
 farm = Table(

@@ -23,10 +23,18 @@ MOST_AT_ONCE = 500
 """Changes of one transaction: other processes wait for its end."""
 
 
+class _Answer(asyncio.Future[Any]):
+    """Comes in any case: a task that is cancelled while it waits for it is cancelled when it has come."""
+
+    def cancel(self, msg: Any | None = None) -> bool:
+        """Never: what was asked for is made."""
+        return False
+
+
 class _Asked(NamedTuple):
     change: Change
     loop: asyncio.AbstractEventLoop
-    answer: asyncio.Future[Any]
+    answer: _Answer
 
 
 class _Round(NamedTuple):
@@ -78,7 +86,7 @@ class Writer:
         Raises `FarmError` after `close`; `DiskFull` and SQLAlchemy's errors, where not patient.
         """
         loop = asyncio.get_running_loop()
-        answer: asyncio.Future[Result] = loop.create_future()
+        answer = _Answer(loop=loop)
         with self._more:
             if self._closed.is_set():
                 raise FarmError("The farm is stopping, and nothing more is written: ask again when it is up.")
@@ -87,12 +95,12 @@ class Writer:
         if self._thread is None and self._turn is None:
             self._turn = loop.call_soon(self._take_turn, loop)
         try:
-            await asyncio.wait([answer])
+            result: Result = await answer
         except asyncio.CancelledError:
-            await asyncio.wait([answer])
-            answer.exception()  # nobody else will ask for it
+            if answer.done():
+                answer.exception()  # nobody else will ask for it
             raise
-        return answer.result()
+        return result
 
     def close(self) -> None:
         """Write what was asked for, and end; what is in trouble is tried once more, and then refused."""
@@ -175,7 +183,7 @@ class Writer:
             log.exception("whoever hears of trouble is in trouble", extra={"action": "store_trouble"})
 
 
-def _give(answers: list[tuple[asyncio.Future[Any], Outcome]]) -> None:
+def _give(answers: list[tuple[_Answer, Outcome]]) -> None:
     for answer, outcome in answers:
         if outcome.error is None:
             answer.set_result(outcome.result)

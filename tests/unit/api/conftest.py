@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 from front_door import KEY, FrontDoor, wanted
+from made_store import made_store
 
 from framemill.store.database import Database
 
@@ -45,8 +46,7 @@ class Door(FrontDoor):
 
 @pytest.fixture
 def database(tmp_path: Path) -> Iterator[Database]:
-    made = Database(f"sqlite:///{tmp_path / 'farm.db'}")
-    made.create()
+    made = made_store(tmp_path / "farm.db")
     yield made
     made.close()
 

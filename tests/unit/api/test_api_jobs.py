@@ -50,7 +50,7 @@ def test_a_job_is_submitted_and_shown(door: Door, want: Want) -> None:
 
     assert made.status_code == 201
     job = made.json()
-    assert made.headers["Location"] == f"/v1/jobs/{job['id']}"
+    assert made.headers["Location"] == f"http://farm.example/v1/jobs/{job['id']}"
     assert door.nudged == [[job["id"]]]
     assert door.get(f"/v1/jobs/{job['id']}").json() == job
     assert (job["state"], job["attempt"], job["door"], job["priority"]) == ("queued", 1, "native", 2)
@@ -120,7 +120,11 @@ def test_a_wrong_question_names_the_parameter(door: Door, params: dict[str, Any]
 
 
 WRONG: list[tuple[dict[str, Any], str, str | None]] = [
-    ({"inputs": []}, "invalid_field", "inputs"),
+    ({"inputs": []}, "wrong_use", "inputs"),
+    ({"outputs": []}, "wrong_use", "outputs"),
+    ({"preset": "h264"}, "invalid_field", None),
+    ({"outputs": [], "preset": "h246"}, "unknown_preset", "outputs.0.preset"),
+    ({"callback": {"url": "ftp://x.example"}}, "invalid_field", "callback.url"),
     ({"inputs": [{}]}, "invalid_field", "inputs.0.uri"),
     ({"inputs": [{"uri": "/nowhere/in.mov"}]}, "source_missing", "inputs.0.uri"),
     ({"inputs": [{"uri": "https://x.example/a\0b"}]}, "invalid_field", "inputs.0.uri"),
@@ -241,7 +245,7 @@ def test_what_is_not_there_is_404_on_every_route(door: Door, job_id: str) -> Non
 
 def test_an_edit_that_names_nothing_known_is_refused(door: Door) -> None:
     job_id = door.submitted(start="held")
-    wrongs: list[dict[str, Any]] = [{"state": "x"}, {"start": "auto"}, {"outputs": [{"name": "a.avi"}]}, {"inputs": []}]
+    wrongs: list[dict[str, Any]] = [{"state": "x"}, {"start": "auto"}, {"outputs": [{"name": "a.avi"}]}]
     for wrong in wrongs:
         assert door.ask("PATCH", f"/v1/jobs/{job_id}", json=wrong).status_code == 422
     changed = door.ask("PATCH", f"/v1/jobs/{job_id}", json={"deadline": None, "metadata": {"a": 1}}).json()

@@ -17,7 +17,7 @@ from framemill.jobs.states import ChunkState, JobState, RetryAsked
 from framemill.policy.retention import CacheLimits
 
 DAY = 86_400.0
-NOBODY = InUse(jobs=frozenset(), keys=frozenset(), inputs=frozenset(), seen=frozenset())
+NOBODY = InUse(jobs=frozenset(), keys=frozenset(), inputs=frozenset(), growing=frozenset(), seen=frozenset())
 ALL = CacheLimits(cache_bytes=0)
 NOTHING = CacheLimits()
 
@@ -127,13 +127,29 @@ def test_a_source_that_was_read_a_moment_ago_stays(yard: Yard) -> None:
 
 def test_drafts_of_the_dead_go(yard: Yard) -> None:
     days = DRAFT_SECONDS / DAY
-    kinds = ("chunks", "sounds", "texts", "remuxes", "sources", "titles", "results", "witnesses", "trials")
+    kinds = ("chunks", "sounds", "texts", "remuxes", "sources", "titles", "results", "witnesses", "trials", "growing")
     for kind in kinds:
         yard.put(f"{kind}/.1-ab-old", days=days + 0.1)
         yard.put(f"{kind}/.1-ab-new", days=days - 0.1)
 
     assert yard.collect(used=NOBODY).files == len(kinds)
     assert {Path(name).name for name in yard.files} == {".1-ab-new"}
+
+
+def test_packages_that_grow_no_more_go_and_those_that_grow_stay(yard: Yard) -> None:
+    """Also where other outputs of the same job stay."""
+    for name in ("over", "under way", "unknown"):
+        for file in (f"{name}/1/o/out.mp4", f"{name}/1/.live-o/master.m3u8"):
+            path = yard.work / file
+            path.parent.mkdir(parents=True)
+            path.write_bytes(b"x")
+    known = frozenset({"over", "under way"})
+    yard.collect(used=NOBODY.model_copy(update={"seen": known, "jobs": known, "growing": frozenset({"under way"})}))
+
+    assert yard.files == {
+        *(f"work/{name}/1/o/out.mp4" for name in ("over", "under way", "unknown")),
+        *(f"work/{name}/1/.live-o/master.m3u8" for name in ("under way", "unknown")),
+    }
 
 
 # What jobs leave behind

@@ -1,5 +1,6 @@
 """What is left of a job becomes tasks: one for each group, with its length, its turn, and whoever may have it."""
 
+from fractions import Fraction
 from typing import Any
 
 from fake_farm import make_title
@@ -153,7 +154,32 @@ def test_of_a_package_the_first_segments_go_first() -> None:
     title = title_of({"chunks": 4}, container="package", segment_seconds=0.4)
     found = tasks(title, pieces(title, rows_of(title)))
 
-    assert [task.turn for task in found] == [0, 10, 20, 30]
+    assert [(task.turn, task.awaited) for task in found] == [(1, True), (12, True), (22, True), (32, True)]
+
+
+def test_the_sound_of_a_package_comes_behind_its_first_segments_alone() -> None:
+    """However long it is, it keeps no slot from them; and it is ahead of all the others."""
+    title = title_of({"chunks": 4}, container="package", segment_seconds=0.4)
+    (sound,) = extra_tasks(extras_of(title, "t"), {"t": title}, STANDING)
+    turns = [task.turn for task in tasks(title, pieces(title, rows_of(title)))]
+
+    assert turns[0] < sound.turn < min(turns[1:])
+    assert sound.awaited
+    mp4 = title_of()
+    assert [(task.turn, task.awaited) for task in extra_tasks(extras_of(mp4, "t"), {"t": mp4}, STANDING)] == [
+        (0, False),
+        (0, False),
+    ]
+
+
+def test_nobody_waits_for_what_is_shown_late() -> None:
+    index = title_of().pictured.index.model_copy(update={"time_base": Fraction(2)})  # 40 frames of two seconds each
+    long = title_of({"chunks": 4}, container="package", segment_seconds=20)
+    film = long.pictured.model_copy(update={"index": index})
+    found = pieces(long, rows_of(long))
+    late = piece_tasks(found, {"t": long.model_copy(update={"film": film})}, STANDING, alone=False)
+
+    assert [task.awaited for task in late] == [True, True, False, False]
 
 
 def test_effort_is_that_of_the_pictures() -> None:

@@ -1,6 +1,7 @@
 """Where a title is cut, by example and for any list of frames."""
 
 import itertools
+import math
 from fractions import Fraction
 
 from hypothesis import given, settings
@@ -13,6 +14,7 @@ from framemill.media.plan import (
     Group,
     VideoPlan,
     decode_groups,
+    eased,
     frame_efforts,
     plan_video,
     presentation_times,
@@ -262,6 +264,41 @@ def test_a_package_is_cut_on_its_segments() -> None:
     plan = plan_video(film(1000, 0, 500), package(), RunSettings(chunk_seconds=8), SMALL)
     assert plan.segments == tuple(range(0, 1000, 100))
     assert [(chunk.first, chunk.idrs) for chunk in plan.chunks] == [(first, (100,)) for first in range(0, 1000, 200)]
+
+
+def test_a_package_begins_with_short_chunks() -> None:
+    """One segment, two, four… up to the usual length: who wants to watch waits for one segment."""
+
+    def segments(seconds: int, length: float = 4) -> list[int]:
+        plan = plan_video(film(25 * seconds, 0, 1), package(length), RunSettings(), SMALL)
+        return [len(chunk.idrs) + 1 for chunk in plan.chunks]
+
+    assert segments(3) == [1]
+    assert segments(8) == [1, 1]
+    assert segments(12) == [1, 1, 1]
+    assert segments(30) == [1, 1, 2, 2, 2]
+    assert segments(600)[:4] == [1, 2, 3, 4]
+    assert segments(600, 1)[:6] == [1, 2, 4, 8, 15, 15]
+    assert max(segments(1200)) == 4
+
+
+@given(st.integers(1, 2000), st.integers(1, 200))
+def test_short_chunks_at_the_start_are_few_and_cost_nothing_later(count: int, parts: int) -> None:
+    starts = eased(range(count), parts)
+    lengths = [after - before for before, after in itertools.pairwise([*starts, count])]
+    evenly = math.ceil(count / min(parts, count))
+    assert starts[0] == 0
+    assert all(length > 0 for length in lengths)
+    assert lengths[0] == 1
+    assert max(lengths) <= evenly  # the longest ends last
+    assert len(lengths) <= parts + math.ceil(math.log2(evenly + 1)) + 1
+    # While the first half of it plays, the other half is encoded.
+    assert all(after <= 2 * before + 1 for before, after in itertools.pairwise(itertools.accumulate(lengths)))
+
+
+def test_who_asks_for_chunks_gets_those() -> None:
+    for run in (RunSettings(chunks=2), RunSettings(chunk_seconds=20)):
+        assert firsts(plan_video(film(1000, 0, 500), package(), run, SMALL)) == [0, 500]
 
 
 def test_more_chunks_than_segments_are_cut_inside_them() -> None:

@@ -5,7 +5,15 @@ from dataclasses import dataclass
 import m3u8
 import pytest
 
-from framemill.media.playlists import Segments, Variant, bandwidth, codec_name, master_playlist, media_playlist
+from framemill.media.playlists import (
+    Segments,
+    Variant,
+    bandwidth,
+    codec_name,
+    master_playlist,
+    media_playlist,
+    target_duration,
+)
 
 PICTURES = Segments(names=["00000.m4s", "00001.m4s"], durations=[4.004, 1.5], sizes=[1000, 300], codecs="avc1.64001F")
 SOUND = Segments(names=["00000.m4s"], durations=[5.5], sizes=[5500], codecs="mp4a.40.2")
@@ -37,6 +45,46 @@ def test_a_media_playlist() -> None:
 def test_no_segment_is_longer_than_the_target_when_it_is_rounded(durations: list[float], target: int) -> None:
     segments = Segments(names=["a"] * len(durations), durations=durations, sizes=[1] * len(durations), codecs="")
     assert m3u8.loads(media_playlist(segments)).target_duration == target
+
+
+def test_a_playlist_that_grows_says_that_there_is_more_to_come() -> None:
+    text = media_playlist(PICTURES, target=6, growing=True)
+    assert text == (
+        "#EXTM3U\n"
+        "#EXT-X-VERSION:7\n"
+        "#EXT-X-INDEPENDENT-SEGMENTS\n"
+        "#EXT-X-TARGETDURATION:6\n"
+        "#EXT-X-PLAYLIST-TYPE:EVENT\n"
+        '#EXT-X-MAP:URI="init.mp4"\n'
+        "#EXTINF:4.004,\n"
+        "00000.m4s\n"
+        "#EXTINF:1.5,\n"
+        "00001.m4s\n"
+    )
+
+
+def test_the_target_is_the_plans_from_the_first_segment_on() -> None:
+    """It may not change, whichever segments are there."""
+    first = Segments(names=["a"], durations=[2.0], sizes=[1], codecs="")
+    both = Segments(names=["a", "b"], durations=[2.0, 5.7], sizes=[1, 1], codecs="")
+    target = target_duration(both.durations)
+    found = {
+        m3u8.loads(media_playlist(some, target=target, growing=growing)).target_duration
+        for some, growing in ((first, True), (both, True), (both, False))
+    }
+    assert found == {6}
+
+
+def test_a_growing_package_states_more_than_it_has_seen_and_no_average() -> None:
+    videos, sound = [Variant(folder="720p", segments=PICTURES)], Variant(folder="audio", segments=SOUND)
+    early, late = (m3u8.loads(master_playlist(videos, sound, growing=growing)) for growing in (True, False))
+    peak = bandwidth(PICTURES)[0] + bandwidth(SOUND)[0]
+    assert (early.playlists[0].stream_info.bandwidth, early.playlists[0].stream_info.average_bandwidth) == (
+        2 * peak,
+        None,
+    )
+    assert late.playlists[0].stream_info.bandwidth == peak
+    assert early.playlists[0].stream_info.codecs == late.playlists[0].stream_info.codecs
 
 
 def test_a_master_playlist() -> None:

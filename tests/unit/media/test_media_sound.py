@@ -27,6 +27,14 @@ def test_sound_is_encoded_whole_from_its_own_start(source: Source) -> None:
     ]
 
 
+def test_sound_of_a_package_can_be_read_while_it_is_encoded(source: Source) -> None:
+    """In fragments of a second, each written at once; the priming stays."""
+    argv, file = (sound_command(source, OutputSettings(container=kind), OUT) for kind in ("package", "mp4"))
+    extra = {"-movflags": "delay_moov+default_base_moof", "-frag_duration": "1000000", "-flush_packets": "1"}
+    assert {name: argv[argv.index(name) + 1] for name in extra} == extra
+    assert sorted(argv) == sorted([*file, *extra, *extra.values()])
+
+
 def test_sound_for_webm_travels_as_matroska(source: Source) -> None:
     settings = OutputSettings(container="webm", video_codec="vp9", audio_codec="opus", audio_channels=1)
     graph = "[0:a:0]asetpts=round(PTS-(1)/TB)[s0];[s0]aformat=channel_layouts=mono[s1]"

@@ -112,6 +112,34 @@ def test_among_openers_priority_then_deadline_then_age(desk: Desk) -> None:
     assert desk.run() == ["high", "soon", "later", "latest"]
 
 
+def test_at_the_end_what_is_awaited_goes_before_what_is_long(desk: Desk) -> None:
+    """In its turn; and nothing idles for it."""
+    desk.slots = 8
+    desk.add(
+        task("late", turn=9, effort=3.0),
+        task("long", effort=5.0),
+        task("second", turn=2, effort=0.5, awaited=True),
+        task("first", turn=1, effort=0.5, awaited=True),
+    )
+
+    assert desk.run() == ["first", "second", "long", "late"]
+
+
+def test_what_is_awaited_is_no_reason_to_pass_over_a_higher_priority(desk: Desk) -> None:
+    desk.slots = 8
+    desk.add(task("awaited", turn=1, awaited=True), task("high", standing("h", priority=1), effort=3.0))
+
+    assert desk.run() == ["high", "awaited"]
+
+
+def test_what_is_awaited_waits_for_its_account_while_there_is_much_to_do(desk: Desk) -> None:
+    desk.add(*filler(of=standing("z", "b")), task("mine", turn=1, awaited=True), task("more", turn=2, awaited=True))
+
+    taken = [desk.take() for _ in range(4)]
+    assert [name for name in taken if name in {"mine", "more"}] == ["mine", "more"]
+    assert sum(name is not None and name.startswith("z") for name in taken) == 2  # the accounts take turns
+
+
 def test_priority_is_strict(desk: Desk) -> None:
     low, high = standing("a", priority=-1), standing("b", "other", priority=3)
     desk.add(*filler(), task("low", low, effort=90.0), *(task(f"h{n}", high, effort=0.1) for n in range(3)))

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from made_store import made_store
 
 from framemill.errors import (
     Conflict,
@@ -30,6 +31,7 @@ from framemill.jobs.states import (
     JobState,
     Started,
 )
+from framemill.services.callbacks import CallbackRequest
 from framemill.services.callers import Caller
 from framemill.services.farm import pause, standing
 from framemill.services.jobs import JobChanges, Jobs
@@ -41,6 +43,7 @@ from framemill.store.deliveries import save_deliveries
 from framemill.store.epochs import take_epoch
 from framemill.store.farm import set_condition
 from framemill.store.jobs import add_job, load_job, note_waiting, save_input, save_job, save_output
+from framemill.store.listing import JobFilter
 
 NOON = datetime(2030, 5, 17, 12, 0, tzinfo=UTC)
 URL = "https://example.org/films/in.mov"
@@ -58,8 +61,7 @@ class Nudged:
 
 @pytest.fixture
 def database(tmp_path: Path) -> Iterator[Database]:
-    made = Database(f"sqlite:///{tmp_path / 'farm.db'}")
-    made.create()
+    made = made_store(tmp_path / "farm.db")
     yield made
     made.close()
 
@@ -111,7 +113,7 @@ def stored(database: Database, job_id: str) -> tuple[Job, list[Input], list[Outp
 def test_a_job_is_written_with_its_parts_and_the_coordinator_nudged(
     jobs: Jobs, database: Database, nudged: Nudged
 ) -> None:
-    limits, callbacks = Limits(max_spend=5), (Callback(url="https://x.example/"),)
+    limits, callbacks = Limits(max_spend=5), (CallbackRequest(url="https://x.example/"),)
     request = asked(
         URL,
         OutputRequest(target="/out/a.mp4", preset="h265", settings={"crf": 20}, metadata={"n": 1}),
@@ -128,7 +130,7 @@ def test_a_job_is_written_with_its_parts_and_the_coordinator_nudged(
     assert (job.priority, job.deadline, job.metadata, job.fairness_key) == (3, NOON, {"k": [1]}, "phone")
     assert (job.limits, job.callbacks, job.run, job.on_output_error) == (
         limits,
-        callbacks,
+        (Callback(url="https://x.example/"),),
         RunSettings(chunks=2),
         "keep",
     )
@@ -183,8 +185,15 @@ REFUSED: list[tuple[JobRequest, type[FramemillError], str, str]] = [
     (asked("http:///in.mov"), WrongUse, "inputs.0.uri", "names no host"),
     (asked("http://x:99999/in.mov"), WrongUse, "inputs.0.uri", "is no URL"),
     (asked("http://[x/in.mov"), WrongUse, "inputs.0.uri", "is no URL"),
-    (JobRequest(inputs=(), outputs=(OutputRequest(),)), WrongUse, "inputs", "one input"),
-    (JobRequest(inputs=(InputRequest(uri=URL),), outputs=()), WrongUse, "outputs", "1 to 100 outputs, not 0"),
+    (JobRequest(inputs=(), outputs=(OutputRequest(),)), WrongUse, "inputs", "one of the inputs at the least"),
+    (
+        JobRequest(inputs=(InputRequest(uri=URL),) * 2, outputs=(OutputRequest(),)),
+        WrongUse,
+        "inputs",
+        "takes one input",
+    ),
+    (JobRequest(inputs=(InputRequest(uri=URL),), outputs=()), WrongUse, "outputs", "one of the outputs at the least"),
+    (asked(URL, *[OutputRequest()] * 101), WrongUse, "outputs", "1 to 100 outputs, not 101"),
     (
         JobRequest(inputs=(InputRequest(uri=URL), InputRequest(uri=URL)), outputs=(OutputRequest(),)),
         WrongUse,
@@ -280,11 +289,13 @@ def test_a_job_is_found_by_the_beginning_of_its_id(jobs: Jobs, database: Databas
         for job_id in ids:
             add_job(conn, Job(id=job_id, account="a", door="native", created_at=NOON), [], [])
 
-    assert [shown.job.id for shown in jobs.beginning_with("019aaaaa").jobs] == ids[:2]
-    assert [shown.job.id for shown in jobs.beginning_with(ids[1]).jobs] == [ids[1]]
-    assert [shown.job.id for shown in jobs.beginning_with("019").jobs] == ids
-    assert [shown.job.id for shown in jobs.beginning_with("019", limit=1).jobs] == ids[:1]
-    assert list(jobs.beginning_with("01a").jobs) == []
+    assert [shown.job.id for shown in jobs.found(JobFilter(id_prefix="019aaaaa", oldest_first=True)).jobs] == ids[:2]
+    assert [shown.job.id for shown in jobs.found(JobFilter(id_prefix=ids[1], oldest_first=True)).jobs] == [ids[1]]
+    assert [shown.job.id for shown in jobs.found(JobFilter(id_prefix="019", oldest_first=True)).jobs] == ids
+    assert [shown.job.id for shown in jobs.found(JobFilter(id_prefix="019", oldest_first=True), limit=1).jobs] == ids[
+        :1
+    ]
+    assert list(jobs.found(JobFilter(id_prefix="01a", oldest_first=True)).jobs) == []
 
 
 def test_a_job_is_shown_with_its_frames_and_the_files_of_its_last_attempt(jobs: Jobs, database: Database) -> None:
@@ -328,7 +339,7 @@ def test_an_account_sees_its_own_jobs_alone(database: Database, nudged: Nudged, 
     their_id = theirs.submit(asked()).id
 
     assert [shown.job.id for shown in theirs.listed().jobs] == [their_id]
-    assert [shown.job.id for shown in theirs.beginning_with("0").jobs] == [their_id]
+    assert [shown.job.id for shown in theirs.found(JobFilter(id_prefix="0", oldest_first=True)).jobs] == [their_id]
     assert [shown.job.id for shown in jobs.listed().jobs] == [their_id, job_id]
     for ask in (
         theirs.shown,
@@ -501,7 +512,7 @@ def test_a_held_job_is_edited(jobs: Jobs, database: Database, film: Path) -> Non
             inputs=(InputRequest(id=fetched.id, uri=URL, metadata={"n": 1}),),
             outputs=(OutputRequest(id=before.outputs[1].id, preset="h265", name="c.mp4"), OutputRequest(preset="hls")),
             run=RunSettings(chunks=4),
-            callbacks=(Callback(url="https://x.example"),),
+            callbacks=(CallbackRequest(url="https://x.example"),),
         ),
     )
 
@@ -548,7 +559,6 @@ def test_a_wrong_edit_changes_nothing(jobs: Jobs, film: Path) -> None:
         (JobChanges(priority=9, outputs=(OutputRequest(preset="h266"),)), "outputs.0.preset"),
         (JobChanges(inputs=(InputRequest(uri="/nowhere"),)), "inputs.0.uri"),
         (JobChanges(inputs=(InputRequest(uri=str(film)),)), "inputs.0.uri"),  # it is the target
-        (JobChanges(outputs=()), "outputs"),
     ):
         with pytest.raises(FramemillError) as refused:
             jobs.edited(job_id, changes)

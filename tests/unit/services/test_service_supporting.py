@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from made_store import made_store
 
 from framemill.config import Settings, environment, load_settings
 from framemill.errors import OutputError
@@ -52,8 +53,7 @@ def read(members: dict[str, bytes], name: str) -> Any:
 
 
 def store(data: Path, *jobs: Job) -> Database:
-    database = Database(f"sqlite:///{data}/framemill.db")
-    database.create()
+    database = made_store(data / "framemill.db")
     with database.writing() as conn:
         for job in jobs:
             add_job(conn, job, [], [])

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from made_store import made_store
 
 from framemill.jobs.model import ChunkRow, Input, Job, Output
 from framemill.store.database import Database
@@ -35,7 +36,10 @@ def empty(tmp_path: Path) -> Iterator[Database]:
 @pytest.fixture
 def database(empty: Database) -> Database:
     """A store without jobs."""
-    empty.create()
+    if empty.is_sqlite:
+        made_store(Path(empty.name)).close()
+    else:
+        empty.create()
     return empty
 
 

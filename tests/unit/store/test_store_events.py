@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 from framemill.jobs.model import Job
 from framemill.store.database import Database
-from framemill.store.events import add_event, drop_notice, due_notices, events_of, postpone_notice
+from framemill.store.events import add_event, drop_untold, events_after, events_of, untold
 
 MINUTE = timedelta(minutes=1)
 
@@ -19,16 +19,21 @@ def test_a_reader_goes_on_where_it_stopped(database: Database, stored: Job, now:
         assert events_of(conn, "j", second.seq) == []
 
 
-def test_a_notice_is_due_until_it_is_dropped(database: Database, stored: Job, now: datetime) -> None:
+def test_an_event_is_untold_until_it_is_dropped(database: Database, stored: Job, now: datetime) -> None:
     with database.writing() as conn:
         later = add_event(conn, "j", "ingesting", {}, now + MINUTE)
-        created, *rest = due_notices(conn, now)
-        assert (created.kind, rest) == ("created", [])
-        postpone_notice(conn, created.seq, now + 2 * MINUTE)
-        assert due_notices(conn, now + MINUTE) == [later]
-        assert due_notices(conn, now + 2 * MINUTE) == [later, created]
-        assert due_notices(conn, now + 2 * MINUTE, limit=1) == [later]
-        drop_notice(conn, later.seq)
-        drop_notice(conn, later.seq)
-        assert due_notices(conn, now + 2 * MINUTE) == [created]
+        created, *rest = untold(conn)
+        assert (created.kind, rest) == ("created", [later])
+        assert untold(conn, limit=1) == [created]
+        drop_untold(conn, [created.seq])
+        drop_untold(conn, [created.seq])
+        assert untold(conn) == [later]
         assert events_of(conn, "j") == [created, later]
+
+
+def test_the_news_of_all_jobs_come_with_their_accounts(database: Database, stored: Job, now: datetime) -> None:
+    with database.writing() as conn:
+        event = add_event(conn, "j", "ingesting", {}, now)
+        assert events_after(conn, event.seq - 1, 10) == [(stored.account, event)]
+        assert [one.kind for _, one in events_after(conn, 0, 1)] == ["created"]
+        assert events_after(conn, event.seq, 10) == []

@@ -51,7 +51,7 @@ def test_the_newest_jobs_and_those_that_failed_last(database: Database, make_job
         found, missing = history.of_farm()
 
     assert found["jobs"] == [{"state": "failed", "jobs": 3}, {"state": "queued", "jobs": 3}]
-    assert (len(found["farm"]), len(found["migration"]), found["notices"][0]["waiting"], missing) == (1, 1, 6, {})
+    assert (len(found["farm"]), len(found["migration"]), found["untold"][0]["events"], missing) == (1, 1, 6, {})
 
 
 def test_a_clients_own_words_are_left_out(database: Database, make_job: Callable[..., Job]) -> None:

@@ -7,7 +7,9 @@ from typing import Annotated, Any
 from fastapi import Depends, Request
 
 from framemill.api.auth import TheCaller
+from framemill.api.idempotency import TheIds
 from framemill.api.parts import ApiParts
+from framemill.api.urls import api_url
 from framemill.errors import FarmError
 from framemill.services.jobs import Jobs
 
@@ -23,8 +25,16 @@ def _parts(request: Request) -> ApiParts:
 Parts = Annotated[ApiParts, Depends(_parts)]
 
 
-def _jobs(parts: Parts, caller: TheCaller) -> Jobs:
-    return Jobs(parts.database, parts.nudge, caller=caller)
+def _api_url(request: Request, parts: Parts) -> str:
+    return api_url(request, parts)
+
+
+ApiUrl = Annotated[str, Depends(_api_url)]
+"""`https://host/v1`, as the client has asked for it: what `Location` begins with."""
+
+
+def _jobs(parts: Parts, caller: TheCaller, ids: TheIds) -> Jobs:
+    return Jobs(parts.database, parts.nudge, caller=caller, ids=ids, desk=parts.desk)
 
 
 TheJobs = Annotated[Jobs, Depends(_jobs)]

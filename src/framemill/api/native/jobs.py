@@ -2,48 +2,99 @@
 
 import asyncio
 from dataclasses import replace
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query, Response
+from pydantic import StringConstraints
 
 from framemill.api.auth import needs
-from framemill.api.errors import CONFLICT, DOCUMENTED, MISSING
+from framemill.api.documented import CONFLICT, MISSING, answers, documented
 from framemill.api.native import mapping, schemas
-from framemill.api.native.asked import Parts, TheJobs, live_progress, live_status
+from framemill.api.native.asked import ApiUrl, Parts, TheJobs, live_progress, live_status
+from framemill.api.strict import Moment
 from framemill.errors import NotFound
 from framemill.jobs.states import JobState
 from framemill.services.jobs import Jobs
 from framemill.services.waiting import farm_away
+from framemill.store.listing import JobFilter
 from framemill.store.queue import WORKING_JOB
 
-routes = APIRouter(prefix="/jobs", tags=["jobs"], dependencies=[Depends(needs("jobs:read"))], responses=DOCUMENTED)
+routes = APIRouter(prefix="/jobs", tags=["jobs"], dependencies=[Depends(needs("jobs:read"))])
 
 WRITES = Depends(needs("jobs:write"))
 CHANGED = {**MISSING, **CONFLICT}
+_OUTPUT_WRONG = ("wrong_use", "unknown_setting", "unknown_preset", "invalid_setting", "disk_full")
+_INPUT_WRONG = (
+    *("not_found", "conflict"),  # of uploads
+    *("wrong_use", "source_missing", "source_refused", "unreadable_source", "disk_full"),
+)
+OUTPUT_WRONG, INPUT_WRONG = documented(*_OUTPUT_WRONG), documented(*_INPUT_WRONG)
+"""What is wrong with an output, or an input, that fits its schema."""
+ASKED_WRONG = documented(*_OUTPUT_WRONG, *_INPUT_WRONG)
+"""And with a job."""
 
 States = Annotated[list[JobState] | None, Query(alias="state", description="Only jobs in one of these states.")]
-Limit = Annotated[int, Query(ge=1, le=100)]
+Limit = Annotated[int, Query(ge=1, le=100, description="Most jobs of a page.")]
 Cursor = Annotated[str | None, Query(pattern=r"^[0-9a-f-]{36}$", description="`next_cursor` of the page before.")]
 Prefix = Annotated[str | None, Query(pattern=r"^[0-9a-f-]{1,36}$", description="Only jobs whose ids begin so.")]
-After = Annotated[int, Query(ge=0, le=2**63 - 1, description="`seq` of the last event that is known.")]
+Since = Annotated[Moment | None, Query(description="Only jobs that were made after that time (RFC 3339).")]
+Until = Annotated[Moment | None, Query(description="Only jobs that were made before that time (RFC 3339).")]
+ThroughDoor = Annotated[
+    str | None, Query(pattern=r"^[a-z0-9_-]{1,40}$", description="Only jobs of that API: `native`.")
+]
+Said = Annotated[
+    list[Annotated[str, StringConstraints(pattern=r"^[^=\x00]{1,200}=[^\x00]{0,1000}$")]],
+    Query(alias="metadata", max_length=10, description="Only jobs whose metadata say so: `metadata=user=42`."),
+]
+Order = Annotated[Literal["newest", "oldest"], Query(description="Which come first.")]
 
 
-@routes.post("", status_code=201, summary="Submit a job", dependencies=[WRITES])
-async def submit(asked: schemas.NewJob, jobs: TheJobs, response: Response) -> schemas.Job:
+@routes.post("", status_code=201, summary="Submit a job", responses=ASKED_WRONG, dependencies=[WRITES])
+async def submit(asked: schemas.NewJob, jobs: TheJobs, api: ApiUrl, response: Response) -> schemas.Job:
     """The job is checked, written and queued, or held; its sources are fetched and read later."""
     made = await asyncio.to_thread(jobs.submitted, mapping.job_request(asked))
-    response.headers["Location"] = f"/v1/jobs/{made.job.id}"
+    response.headers["Location"] = f"{api}/jobs/{made.job.id}"
     return mapping.job(made)
 
 
-@routes.get("", summary="List jobs, newest first")
+@routes.post(
+    "/batch", status_code=201, summary="Submit several jobs at once", responses=ASKED_WRONG, dependencies=[WRITES]
+)
+async def submit_all(asked: schemas.NewJobs, jobs: TheJobs) -> schemas.JobsMade:
+    """All of them, or none: where one is wrong, nothing is written, and `param` tells which (`jobs.3.inputs.0.uri`)."""
+    made = await asyncio.to_thread(jobs.submitted_all, [mapping.job_request(one) for one in asked.jobs])
+    return schemas.JobsMade(data=tuple(mapping.job(one) for one in made))
+
+
+@routes.get("", summary="List jobs", responses=documented("invalid_field"))
 async def listed(
-    jobs: TheJobs, state: States = None, limit: Limit = 50, cursor: Cursor = None, id: Prefix = None
+    jobs: TheJobs,
+    *,
+    state: States = None,
+    created_after: Since = None,
+    created_before: Until = None,
+    metadata: Said = [],  # noqa: B006 - FastAPI copies it
+    door: ThroughDoor = None,
+    id: Prefix = None,
+    order: Order = "newest",
+    limit: Limit = 50,
+    cursor: Cursor = None,
 ) -> schemas.Jobs:
-    """With `id`, a part of one: the jobs that it may mean, oldest first."""
-    if id is not None:
-        return mapping.page(await asyncio.to_thread(jobs.beginning_with, id, limit))
-    return mapping.page(await asyncio.to_thread(jobs.listed, state, limit, cursor))
+    """What is asked for has to hold altogether; of several states one.
+
+    With `metadata` or `door`, a page may have fewer jobs than `limit`, or none, while `next_cursor` says that there are
+    more to be looked at: it ends where `next_cursor` is null.
+    """
+    wanted = JobFilter(
+        states=state,
+        id_prefix=id or "",
+        created_after=created_after,
+        created_before=created_before,
+        door=door,
+        metadata=dict(one.split("=", 1) for one in metadata),
+        oldest_first=order == "oldest",
+    )
+    return mapping.page(await asyncio.to_thread(jobs.found, wanted, limit, cursor))
 
 
 @routes.get("/{job_id}", summary="Show a job", responses=MISSING)
@@ -56,7 +107,7 @@ async def show(job_id: str, jobs: TheJobs, parts: Parts) -> schemas.Job:
     return mapping.job(shown if silence is None else replace(shown, waiting=farm_away(silence)), live)
 
 
-@routes.patch("/{job_id}", summary="Change a job", responses=CHANGED, dependencies=[WRITES])
+@routes.patch("/{job_id}", summary="Change a job", responses={**CHANGED, **ASKED_WRONG}, dependencies=[WRITES])
 async def edit(job_id: str, asked: schemas.EditedJob, jobs: TheJobs) -> schemas.Job:
     """Anything while it is held; priority, deadline and metadata at any time."""
     await asyncio.to_thread(jobs.edited, job_id, mapping.job_changes(asked))
@@ -90,33 +141,17 @@ async def retry(job_id: str, jobs: TheJobs) -> schemas.Job:
     return await _shown(jobs, job_id)
 
 
-@routes.get("/{job_id}/inputs", summary="A job's inputs, with all that is known of them", responses=MISSING)
-async def inputs(job_id: str, jobs: TheJobs) -> schemas.Inputs:
-    """In their order."""
-    return mapping.inputs(await asyncio.to_thread(jobs.shown, job_id))
-
-
-@routes.get("/{job_id}/outputs", summary="A job's outputs, with their files", responses=MISSING)
-async def outputs(job_id: str, jobs: TheJobs) -> schemas.Outputs:
-    """In their order; the files are those of the last attempt."""
-    return mapping.outputs(await asyncio.to_thread(jobs.shown, job_id))
-
-
-@routes.get("/{job_id}/report", summary="What was proved about a job's outputs", responses=MISSING)
+@routes.get(
+    "/{job_id}/report",
+    summary="What was proved about a job's outputs",
+    responses={**MISSING, **answers({"source": {"uri": "/films/in.mov"}, "outputs": [], "warnings": []})},
+)
 async def report(job_id: str, jobs: TheJobs) -> dict[str, Any]:
     """404 until there is one."""
     found = (await asyncio.to_thread(jobs.shown, job_id)).job
     if found.report is None:
         raise NotFound(f"Job {job_id} is {found.state}: it has no report yet.")
     return mapping.report(found.report)
-
-
-@routes.get("/{job_id}/events", summary="What happened to a job, oldest first", responses=MISSING)
-async def events(job_id: str, jobs: TheJobs, after: After = 0) -> schemas.Events:
-    """Every change of its state."""
-    shown = await asyncio.to_thread(jobs.shown, job_id)
-    found = await asyncio.to_thread(jobs.events, job_id, after)
-    return mapping.events(found, mapping.secrets_in(shown.inputs))
 
 
 @routes.get("/{job_id}/why", summary="Why a job does not move", responses=MISSING)

@@ -2,23 +2,46 @@
 
 import math
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
+from framemill.api.native import probe_schemas as told
 from framemill.api.native import schemas
+from framemill.errors import NotFound
 from framemill.jobs import model
 from framemill.jobs.states import JobState
 from framemill.secrets import mask, mask_url, masked, secrets_of
-from framemill.services.farm import Standing
+from framemill.services.farm import Counted, Standing
 from framemill.services.jobs import JobChanges, Page, Shown
+from framemill.services.parts import InputRequest, OutputRequest
+from framemill.services.probing import Estimate, Facts
 from framemill.services.submission import JobRequest
 from framemill.services.waiting import Why
+
+Part = TypeVar("Part", schemas.ProbedInput, schemas.FiledOutput)
 
 # In
 
 
 def job_request(asked: schemas.NewJob) -> JobRequest:
     """A new job in our words."""
-    return JobRequest.model_validate(asked.model_dump())
+    said = asked.model_dump(exclude={"preset", "callback"})
+    if asked.preset is not None:
+        said["outputs"] = ({"preset": asked.preset},)
+    if asked.callback is not None:
+        said["callbacks"] = (asked.callback.model_dump(),)
+    return JobRequest.model_validate(said)
+
+
+def input_request(asked: schemas.NewInput | schemas.ChangedInput, input_id: str | None = None) -> InputRequest:
+    """An input in our words: a new one, or changes of the one with that id."""
+    said = asked.model_dump(include=asked.model_fields_set)
+    return InputRequest.model_validate({"uri": "", **said} if input_id is None else {**said, "id": input_id})
+
+
+def output_request(asked: schemas.NewOutput, output_id: str | None = None) -> OutputRequest:
+    """An output in our words: a new one, or changes of the one with that id."""
+    said = asked.model_dump(include=asked.model_fields_set)
+    return OutputRequest.model_validate(said if output_id is None else {**said, "id": output_id})
 
 
 def job_changes(asked: schemas.EditedJob) -> JobChanges:
@@ -102,6 +125,23 @@ def outputs(shown: Shown) -> schemas.Outputs:
     return schemas.Outputs.model_validate({"data": told})
 
 
+def input_of(shown: Shown, input_id: str) -> schemas.ProbedInput:
+    """One input of a job. Raises `NotFound`."""
+    return _one(inputs(shown).data, input_id, "input")
+
+
+def output_of(shown: Shown, output_id: str) -> schemas.FiledOutput:
+    """One output of a job. Raises `NotFound`."""
+    return _one(outputs(shown).data, output_id, "output")
+
+
+def _one(parts: Sequence[Part], part_id: str, kind: str) -> Part:
+    found = next((one for one in parts if one.id == part_id), None)
+    if found is None:
+        raise NotFound(f"The job has no {kind} {part_id!r}.")
+    return found
+
+
 def report(found: Mapping[str, Any]) -> dict[str, Any]:
     """What was proved about the outputs; it names the source."""
     return {**found, "source": masked(found.get("source")), "warnings": masked(found.get("warnings", []))}
@@ -123,6 +163,64 @@ def farm(found: Standing, live: Mapping[str, Any] | None, message: str | None) -
         "jobs": found.jobs,
     }
     return schemas.Farm.model_validate({**(live or {}), **known})
+
+
+def probe(found: Facts) -> told.Probe:
+    """What is in a source."""
+    facts = masked(found.facts)
+    return told.Probe(uri=found.uri, size_bytes=found.size, duration_seconds=_duration(facts), facts=facts)
+
+
+def estimate(found: Estimate, slots: int) -> told.Estimate:
+    """What a job would take; `slots`: of the farm, 0 where nobody knows."""
+    outputs = [
+        told.OutputEstimate.model_validate(
+            {
+                **taken,
+                "name": output.name,
+                "preset": output.preset,
+                "settings": output.settings.model_dump(mode="json"),
+                "renditions": [{"width": width, "height": height} for width, height in taken["renditions"]],
+            }
+        )
+        for output, taken in found.outputs
+    ]
+    work = sum(one.slot_seconds for one in outputs)
+    return told.Estimate(
+        source=probe(found.source),
+        outputs=tuple(outputs),
+        frames=sum(one.frames for one in outputs),
+        chunks=sum(one.chunks for one in outputs),
+        slot_seconds=round(work, 3),
+        wall_seconds=round(work / slots, 3) if slots else None,
+        size_bytes=sum(one.size_bytes for one in outputs),
+        credits_milli=sum(one.credits_milli for one in outputs),
+    )
+
+
+def stats(found: Counted, live: Mapping[str, Any] | None, message: str | None) -> told.Stats:
+    """How much there is to do; `live`: what the coordinator tells, where the caller may know."""
+    farm = None
+    if live is not None:
+        farm = told.FarmStats(
+            slots=int(live.get("slots") or 0),
+            slots_busy=int(live.get("busy") or 0),
+            workers=len(live.get("workers") or ()),
+            tasks_waiting=int(live.get("waiting_tasks") or 0),
+            backlog_seconds=live.get("backlog_seconds"),
+            jobs_active=int(live.get("active_jobs") or 0),
+            jobs_queued=int(live.get("queued_jobs") or 0),
+            frames_per_second=live.get("frames_per_second"),
+        )
+    return told.Stats(
+        at=found.at,
+        jobs=dict(found.jobs),
+        ended_last_hour=dict(found.last_hour),
+        ended_last_day=dict(found.last_day),
+        paused=found.paused,
+        farm=farm,
+        message=message,
+    )
 
 
 def _input(found: model.Input) -> dict[str, Any]:

@@ -5,18 +5,34 @@ Times are RFC 3339 in UTC. Numbers carry their unit in their name; money is in t
 
 import math
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self, cast
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    model_validator,
+)
+from pydantic_core import CoreSchema
 
+from framemill.api.strict import exactly, strictly
 from framemill.jobs.model import Keep, Limits
 from framemill.jobs.settings import RunSettings
 
 
 class Asked(BaseModel):
-    """Base of what a client sends."""
+    """Base of what a client sends. Nothing is read into it: no number is a truth, no text a number."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """The usual one, and strict."""
+        return cast(CoreSchema, strictly(handler(source)))
 
 
 class Told(BaseModel):
@@ -50,8 +66,8 @@ _DEEPEST = 32
 Text = Annotated[str, BeforeValidator(_storable)]
 Free = Annotated[dict[str, Any], BeforeValidator(_storable)]
 """The client's own JSON."""
-Run = Annotated[RunSettings, AfterValidator(_storable)]
-Bounds = Annotated[Limits, AfterValidator(_storable)]
+Run = Annotated[RunSettings, AfterValidator(_storable), exactly(RunSettings)]
+Bounds = Annotated[Limits, AfterValidator(_storable), exactly(Limits)]
 Priority = Annotated[int, Field(ge=-1_000_000, le=1_000_000)]
 
 
@@ -61,13 +77,21 @@ Priority = Annotated[int, Field(ge=-1_000_000, le=1_000_000)]
 class NewInput(Asked):
     """A source."""
 
-    uri: Annotated[Text, Field(min_length=1, max_length=8192)]
+    uri: Annotated[Text, Field(min_length=1, max_length=8192)] = ""
     """An absolute path on the farm's machine, a file: URL, or an http(s) URL."""
+    upload_id: Annotated[Text, Field(min_length=1, max_length=36)] | None = None
+    """Of an upload, instead of `uri`; the job waits until all of it is there."""
     filename: Annotated[Text, Field(max_length=255)] | None = None
     """What the source is called, where the URI does not tell."""
     read_once: bool = False
     """It can be read once only, in order: the other side makes it on demand."""
     metadata: Free = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _from_one_place(self) -> Self:
+        if (not self.uri) is (self.upload_id is None):
+            raise ValueError("a source is named by its uri or by its upload_id: give one of them")
+        return self
 
 
 class NewOutput(Asked):
@@ -95,19 +119,25 @@ class NewCallback(Asked):
     """Pauses before the further tries."""
     refusal_is_final: bool = False
     """Whether an answer 4xx ends it."""
+    secret: Annotated[Text, Field(max_length=200)] | None = None
+    """`whsec_…`, what messages are signed with (Standard Webhooks); none: `GET /v1/webhooks/callback-secret`."""
 
 
 class NewJob(Asked):
-    """What is to be done."""
+    """What is to be done. A job takes one input; one with `start: held` may get it, and its outputs, later."""
 
-    inputs: tuple[NewInput, ...] = Field(min_length=1, max_length=1000)
-    outputs: tuple[NewOutput, ...] = Field(min_length=1, max_length=1000)
+    inputs: tuple[NewInput, ...] = Field(default=(), max_length=1000)
+    outputs: tuple[NewOutput, ...] = Field(default=(), max_length=1000)
+    preset: Annotated[Text, Field(max_length=200)] | None = None
+    """Short for one output of that preset which stays with the farm: `"preset": "hls"`; instead of `outputs`."""
     run: Run = RunSettings()
     priority: Priority = 0
     """Higher goes first."""
     deadline: AwareDatetime | None = None
     limits: Bounds = Limits()
     callbacks: tuple[NewCallback, ...] = Field(default=(), max_length=20)
+    callback: NewCallback | None = None
+    """Short for a list of one; instead of `callbacks`."""
     metadata: Free = Field(default_factory=dict)
     """Yours; given back as it came."""
     fairness_key: Annotated[Text, Field(max_length=200)] = ""
@@ -117,6 +147,30 @@ class NewJob(Asked):
     on_input_error: Keep = "fail"
     on_output_error: Keep = "fail"
     """`keep`: the job goes on without that output, and warns."""
+
+    @model_validator(mode="after")
+    def _said_once(self) -> Self:
+        if self.preset is not None and self.outputs:
+            raise ValueError("preset is short for one output: give either preset or outputs")
+        if self.callback is not None and self.callbacks:
+            raise ValueError("callback is short for one of the callbacks: give either callback or callbacks")
+        return self
+
+
+class NewJobs(Asked):
+    """Several jobs at once."""
+
+    jobs: tuple[NewJob, ...] = Field(min_length=1, max_length=100)
+
+
+class ChangedInput(Asked):
+    """What is to be changed of an input; what is left away stays. Another `uri`: another source."""
+
+    uri: Annotated[Text, Field(min_length=1, max_length=8192)] = ""
+    upload_id: Annotated[Text, Field(min_length=1, max_length=36)] | None = None
+    filename: Annotated[Text, Field(max_length=255)] | None = None
+    read_once: bool = False
+    metadata: Free = Field(default_factory=dict)
 
 
 class EditedInput(NewInput):
@@ -184,6 +238,10 @@ class Progress(Told):
     bytes_fetched: int | None = None
     """Of the source, while it is fetched."""
     bytes_planned: int | None = None
+    frames_per_second: float | None = None
+    """How quickly it moves, where that is told: in streams."""
+    remaining_seconds: float | None = None
+    """Until the last frame is encoded, as it looks now."""
 
 
 class Warning(Told):
@@ -322,6 +380,12 @@ class Jobs(Told):
     """For `cursor=`; none: there are no more."""
 
 
+class JobsMade(Told):
+    """The jobs that were made, in the order in which they were asked for."""
+
+    data: tuple[Job, ...]
+
+
 class Inputs(Told):
     """A job's inputs."""
 
@@ -341,7 +405,8 @@ class Event(Told):
     """Grows; for `after=`."""
     at: datetime
     kind: str
-    """`created`, `edited`, or the state that the job entered."""
+    """`created`, `edited`, `warned`, `playable` (the output `data.output_id` can be played as far as it is encoded), or
+    the state that the job entered."""
     data: dict[str, Any] = Field(default_factory=dict)
 
 
@@ -349,6 +414,20 @@ class Events(Told):
     """What happened to a job, oldest first."""
 
     data: tuple[Event, ...]
+
+
+class Happening(Event):
+    """Something that happened to one of the account's jobs."""
+
+    job_id: str
+
+
+class Happenings(Told):
+    """What happened to the account's jobs, oldest first."""
+
+    data: tuple[Happening, ...]
+    next_after: int | None = None
+    """For `after=`: there may be more."""
 
 
 class Why(Told):

@@ -5,12 +5,13 @@ import contextlib
 import functools
 import logging
 import uuid
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
 from sqlalchemy import Connection
 
+from framemill.farm.counting import TALLY
 from framemill.farm.errands import ChunkErrands, Piece, commit_all
 from framemill.farm.intact import chunk_blob, facts_blob, intact_chunk, intact_extra, note_use
 from framemill.farm.job import OneJob
@@ -35,9 +36,12 @@ _AT_ONCE = 500
 _EXTRAS = {"sound": "The sound of {name}", "text": "Text track {rank} of {name}", "remux": "{name}"}
 
 
-async def encode_chunks(one: OneJob) -> JobEvent:
-    """Have everything encoded that is not there yet; the event that this leads to."""
-    return await _Stage(one).run()
+async def encode_chunks(one: OneJob, on_chunk: Callable[[], None] = lambda: None) -> JobEvent:
+    """Have everything encoded that is not there yet; the event that this leads to.
+
+    `on_chunk`: told when more has become whole.
+    """
+    return await _Stage(one, on_chunk).run()
 
 
 class _About(NamedTuple):
@@ -59,8 +63,9 @@ class _Left(NamedTuple):
 
 
 class _Stage:
-    def __init__(self, one: OneJob) -> None:
+    def __init__(self, one: OneJob, on_chunk: Callable[[], None]) -> None:
         self._one = one
+        self._on_chunk = on_chunk
         self._store = one.store
         self._outputs: dict[str, Output] = {}
         self._about: dict[str, _About] = {}
@@ -87,6 +92,8 @@ class _Stage:
         answers = self._one.answers(errands, tasks, holders, failures)
         async with contextlib.aclosing(answers):
             async for task, result, quarantined in answers:
+                if result.reason is None:
+                    self._on_chunk()
                 if task.id in extras:
                     event = await self._extra(extras[task.id], result)
                 elif result.reason is None:
@@ -136,7 +143,7 @@ class _Stage:
         """Committed chunks whose blobs are gone wait again."""
         job, blobs = self._job, self._one.blobs
         committed = await self._store.read(lambda conn: chunk_rows.committed_keys(conn, job.id, job.attempt))
-        lost = [key for key in committed if not (blobs.has(chunk_blob(key)) and blobs.has(facts_blob(key)))]
+        lost = await asyncio.to_thread(_lost, blobs, committed)
         if lost:
             self._one.require_blobs()
         await return_chunks(self._one, job, lost)
@@ -165,6 +172,7 @@ class _Stage:
             commit_all(conn, chunks, token, epoch, Usage())
 
         await self._store.write(commit)
+        TALLY.chunks_reused += len(chunks)
 
     async def _extras(self) -> list[ExtraOrder]:
         """What is encoded whole and is not there yet; equal outputs share it."""
@@ -287,6 +295,10 @@ async def return_chunks(one: OneJob, job: Job, keys: Sequence[str]) -> None:
 
 def _return_some(conn: Connection, *, job: Job, keys: Sequence[str], epoch: int) -> None:
     chunk_rows.return_chunks(conn, job.id, job.attempt, keys, epoch)
+
+
+def _lost(blobs: LocalBlobs, keys: Sequence[str]) -> list[str]:
+    return [key for key in keys if not (blobs.has(chunk_blob(key)) and blobs.has(facts_blob(key)))]
 
 
 def _known(blobs: LocalBlobs, pieces: Sequence[Piece]) -> list[list[EncodedChunk] | None]:

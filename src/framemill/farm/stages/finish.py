@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import functools
 from collections.abc import Sequence
-from fractions import Fraction
+from datetime import UTC, datetime
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -16,15 +16,13 @@ from framemill.farm.intact import chunk_blob
 from framemill.farm.job import OneJob
 from framemill.farm.orders import Stitched, StitchOrder
 from framemill.farm.stages.encode import return_chunks
-from framemill.farm.work import title_seconds
-from framemill.jobs import metering
+from framemill.farm.stages.reserve import cost_of
 from framemill.jobs.model import Job, Output
 from framemill.jobs.reasons import Reason
 from framemill.jobs.states import ChunksReturned, IndexRefuted, JobEvent
-from framemill.media.title import Title
 from framemill.policy.tasks import STITCH, Task
 from framemill.store import chunks as chunk_rows
-from framemill.store import jobs as job_rows
+from framemill.store.charging import charge
 
 
 async def finish_outputs(one: OneJob) -> dict[str, Stitched] | JobEvent:
@@ -92,34 +90,29 @@ async def _return_chunks(one: OneJob, job: Job, keys: Sequence[str]) -> JobEvent
 async def _charged(
     one: OneJob, job: Job, outputs: Sequence[Output], written: dict[str, Stitched]
 ) -> dict[str, Stitched] | JobEvent:
-    """Charge for what is verified, in the order in which it was; what the cap does not allow is given up."""
+    """Charge once for what is verified, in the order in which it was; what the cap does not allow is given up."""
     cap, epoch = job.limits.max_spend, one.store.epoch
     by_id = {output.id: output for output in outputs}
-    for output in [by_id[output_id] for output_id in written]:
+    for output in [by_id[output_id] for output_id in written if by_id[output_id].charged is None]:
         title = await one.title(job, output)
-        amount = _cost(title)
+        amount = cost_of(title)
         charging = functools.partial(_charge, job_id=job.id, output_id=output.id, amount=amount, cap=cap, epoch=epoch)
-        charged = await one.store.write(charging)
-        if not charged:
+        refused = await one.store.write(charging)
+        if refused is not None:
             del written[output.id]
-            left = f"more than is left of the job's {(cap or 0) / 1000:g}"
-            message = f"{output.name} costs {amount / 1000:g} credits, {left}."
-            failed = await one.fail_output(output, Reason.SPEND_CAP_REACHED, message)
+            capped = refused is Reason.SPEND_CAP_REACHED
+            of = f"the job's {(cap or 0) / 1000:g}" if capped else "its account's balance"
+            message = f"{output.name} costs {amount / 1000:g} credits, more than is left of {of}."
+            failed = await one.fail_output(output, refused, message)
             if failed is not None:
                 return failed
     return written
 
 
-def _charge(conn: Connection, *, job_id: str, output_id: str, amount: int, cap: int | None, epoch: int) -> bool:
-    return job_rows.charge_output(conn, job_id, output_id, amount, cap, epoch)
-
-
-def _cost(title: Title) -> int:
-    seconds = Fraction(title_seconds(title))
-    if title.film is None and title.settings.encodes_video:  # the source has no pictures after all
-        return metering.charge(title.settings.model_copy(update={"video_codec": "none"}), seconds)
-    pictures = title.film.pictures if title.film is not None else ()
-    return metering.charge(title.settings, seconds, [(picture.width, picture.height) for picture in pictures])
+def _charge(
+    conn: Connection, *, job_id: str, output_id: str, amount: int, cap: int | None, epoch: int
+) -> Reason | None:
+    return charge(conn, job_id, output_id, amount, cap, epoch, datetime.now(UTC))
 
 
 def _known(one: OneJob, job: Job, output: Output) -> Stitched | None:

@@ -7,7 +7,8 @@ from pathlib import Path
 from framemill.farm.errands import Errands
 from framemill.farm.job import OneJob
 from framemill.farm.orders import IngestOrder, SourceRead
-from framemill.jobs.model import Input, Job
+from framemill.farm.stages.uploaded import uploaded
+from framemill.jobs.model import Input, Job, Limits
 from framemill.jobs.reasons import Reason
 from framemill.jobs.states import (
     INPUT_TRANSITIONS,
@@ -19,6 +20,7 @@ from framemill.jobs.states import (
     InputState,
     advance,
 )
+from framemill.policy.quotas import too_large
 from framemill.policy.tasks import Task
 from framemill.storage.http import is_remote
 
@@ -26,23 +28,20 @@ from framemill.storage.http import is_remote
 async def ingest_inputs(one: OneJob) -> Failed | None:
     """Read every input that waits; None when the job can go on with what there is, else why not."""
     job, inputs, _ = await one.store.load()
-    inputs = [await _fresh(one, job, source) for source in inputs]
+    inputs = await uploaded(one, job, [await _fresh(one, job, source) for source in inputs])
     waiting = {f"ingest:{source.id}": source for source in inputs if source.state in _TO_FETCH}
     for task_id, source in waiting.items():
         if source.state is InputState.WAITING:
             state = advance(INPUT_TRANSITIONS, source.state, FetchStarted())
             waiting[task_id] = source.model_copy(update={"state": state})
             await one.store.save_input(waiting[task_id])
-    orders = {
-        task_id: IngestOrder(uri=source.uri, name=source.uri, folder=str(one.blobs.path(f"fetched/{source.id}")))
-        for task_id, source in waiting.items()
-    }
+    orders = {task_id: _order(one, source) for task_id, source in waiting.items()}
     tasks = [Task(id=task_id, standing=one.standing(job), turn=-2) for task_id in waiting]
     async with contextlib.aclosing(one.answers(Errands(job, orders), tasks)) as answers:
         async for task, result, _ in answers:
             await one.store.account("read", result.usage)
             if isinstance(result, SourceRead):
-                read = _read(waiting[task.id], result)
+                read = _read(waiting[task.id], _within(job.limits, result))
             else:  # lost on the way, once too often
                 read = _read(waiting[task.id], SourceRead(reason=result.reason, message=result.message))
             await one.store.save_input(read)
@@ -56,6 +55,14 @@ async def ingest_inputs(one: OneJob) -> Failed | None:
     return None
 
 
+def _order(one: OneJob, source: Input) -> IngestOrder:
+    folder = str(one.blobs.path(f"fetched/{source.id}"))
+    if source.upload_id is None:
+        return IngestOrder(uri=source.uri, name=source.uri, folder=folder)
+    name, here = source.filename or source.uri, source.blob or ""
+    return IngestOrder(uri=here, name=name, folder=folder, sha256=source.sha256 or "")
+
+
 _TO_FETCH = {InputState.WAITING, InputState.FETCHING}
 
 
@@ -65,13 +72,22 @@ async def _fresh(one: OneJob, job: Job, source: Input) -> Input:
     if job.attempt == 1 or source.state not in {InputState.READY, InputState.FAILED}:
         return source
     known = source.index_key is not None and one.blobs.has(source.index_key)
-    here = known and is_remote(source.uri) and await asyncio.to_thread(Path(source.blob or "").is_file)
+    kept = is_remote(source.uri) or source.upload_id is not None  # nobody else writes there
+    here = known and kept and await asyncio.to_thread(Path(source.blob or "").is_file)
     if here and source.state is InputState.READY:
         return source
     state = advance(INPUT_TRANSITIONS, source.state, FetchAgain())
     again = source.model_copy(update={"state": state, "reason": None, "message": None})
     await one.store.save_input(again)
     return again
+
+
+def _within(limits: Limits, result: SourceRead) -> SourceRead:
+    if result.reason is not None:
+        return result
+    seconds = result.facts.get("format", {}).get("duration")
+    message = too_large(limits, result.size, None if seconds is None else float(seconds))
+    return result if message is None else SourceRead(reason=Reason.SOURCE_TOO_LARGE, message=message)
 
 
 def _read(source: Input, result: SourceRead) -> Input:

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from framemill.farm.errands import Errands
 from framemill.farm.job import OneJob
 from framemill.farm.orders import ChunkPlace, Planned, PlanOrder
+from framemill.farm.stages.grow import forget_growth
+from framemill.farm.stages.reserve import reserve_cost
 from framemill.farm.titles import places_of
 from framemill.jobs import lifecycle, states
 from framemill.jobs.model import ChunkRow, Job, Output
@@ -19,6 +21,7 @@ from framemill.store import chunks as chunk_rows
 async def plan_outputs(one: OneJob, instruction: lifecycle.MakePlan) -> JobEvent:
     """Plan what is not planned yet; the event that this leads to."""
     job, inputs, outputs = await one.store.load()
+    await asyncio.to_thread(forget_growth, one, job)
     orders: dict[str, PlanOrder] = {}
     of_task: dict[str, Output] = {}
     rows: list[ChunkRow] = []
@@ -55,7 +58,7 @@ async def plan_outputs(one: OneJob, instruction: lifecycle.MakePlan) -> JobEvent
             rows += _rows(job, of_task[task.id], result.chunks)
     epoch = one.store.epoch
     await one.store.write(lambda conn: chunk_rows.replace_chunks(conn, job.id, job.attempt, rows, epoch=epoch))
-    return states.Planned()
+    return await reserve_cost(one) or states.Planned()
 
 
 def _rows(job: Job, output: Output, places: Iterable[ChunkPlace]) -> list[ChunkRow]:

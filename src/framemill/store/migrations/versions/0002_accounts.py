@@ -18,6 +18,7 @@ def upgrade() -> None:
     _make_accounts()
     _make_keys()
     _make_users()
+    _make_sessions()
     _make_ledger()
     _make_reservations()
     _make_usage()
@@ -25,8 +26,10 @@ def upgrade() -> None:
     _make_audit()
     _make_uploads()
     _make_upload_parts()
+    _let_inputs_be_uploads()
     _make_webhooks()
     _make_messages()
+    _empty_outbox()
 
 
 def _make_accounts() -> None:
@@ -87,6 +90,20 @@ def _make_users() -> None:
     op.create_index("users_by_name", "users", ["name"], unique=True)
 
 
+def _make_sessions() -> None:
+    op.create_table(
+        "sessions",
+        sa.Column("id", sa.String(36), nullable=False),
+        sa.Column("subject", sa.String(200), nullable=False),
+        sa.Column("created_at", MOMENT, nullable=False),
+        sa.Column("expires_at", MOMENT, nullable=False),
+        sa.Column("ended_at", MOMENT),
+        sa.PrimaryKeyConstraint("id", name="pk_sessions"),
+    )
+    op.create_index("ix_sessions_expires_at", "sessions", ["expires_at"])
+    op.create_index("ix_sessions_subject", "sessions", ["subject"])
+
+
 def _make_ledger() -> None:
     op.create_table(
         "ledger",
@@ -138,7 +155,9 @@ def _make_idempotency() -> None:
         sa.Column("account", sa.String(200), nullable=False),
         sa.Column("key", sa.String(255), nullable=False),
         sa.Column("request_hash", sa.String(64), nullable=False),
-        sa.Column("holder", sa.String(36), nullable=False),
+        sa.Column("holder", sa.String(36)),
+        sa.Column("held_at", MOMENT, nullable=False),
+        sa.Column("made_id", sa.String(36), nullable=False),
         sa.Column("status", sa.Integer()),
         sa.Column("headers", JSON, nullable=False),
         sa.Column("body", sa.LargeBinary()),
@@ -208,18 +227,27 @@ def _make_upload_parts() -> None:
     )
 
 
+def _let_inputs_be_uploads() -> None:
+    op.add_column("inputs", sa.Column("upload_id", sa.String(36)))
+    op.create_index("ix_inputs_upload_id", "inputs", ["upload_id"])
+
+
 def _make_webhooks() -> None:
     op.create_table(
         "webhooks",
         sa.Column("id", sa.String(36), nullable=False),
         sa.Column("account", sa.String(200), nullable=False),
+        sa.Column("door", sa.String(40), nullable=False),
         sa.Column("url", sa.Text(), nullable=False),
         sa.Column("sealed_url", sa.Text()),
         sa.Column("sealed_secret", sa.Text(), nullable=False),
+        sa.Column("sealed_old_secret", sa.Text()),
+        sa.Column("old_secret_until", MOMENT),
         sa.Column("kinds", JSON, nullable=False),
         sa.Column("policy", JSON, nullable=False),
         sa.Column("description", sa.Text()),
         sa.Column("failures", sa.Integer(), nullable=False),
+        sa.Column("failing_since", MOMENT),
         sa.Column("disabled_at", MOMENT),
         sa.Column("reason", sa.String(40)),
         sa.Column("message", sa.Text()),
@@ -239,6 +267,7 @@ def _make_messages() -> None:
         sa.Column("job_id", sa.String(36)),
         sa.Column("stream", sa.String(250), nullable=False),
         sa.Column("kind", sa.String(60), nullable=False),
+        sa.Column("host", sa.String(270), nullable=False),
         sa.Column("url", sa.Text(), nullable=False),
         sa.Column("sealed_url", sa.Text()),
         sa.Column("policy", JSON, nullable=False),
@@ -257,3 +286,14 @@ def _make_messages() -> None:
     op.create_index("messages_by_end", "messages", ["ended_at"])
     op.create_index("messages_by_job", "messages", ["job_id", "id"])
     op.create_index("messages_by_webhook", "messages", ["webhook_id", "id"])
+
+
+def _empty_outbox() -> None:
+    """Nobody has ever read it: what stands in it is too old to be told, and everything is due at once."""
+    op.drop_table("outbox")
+    op.create_table(
+        "outbox",
+        sa.Column("seq", SEQUENCE, nullable=False, autoincrement=False),
+        sa.PrimaryKeyConstraint("seq", name="pk_outbox"),
+        sa.ForeignKeyConstraint(["seq"], ["events.seq"], name="fk_outbox_seq", ondelete="CASCADE"),
+    )

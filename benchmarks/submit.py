@@ -1,0 +1,145 @@
+"""What it takes to submit a job: none lost and none twice, how long it takes, and what it costs in CPU.
+
+    python benchmarks/submit.py cpu      # no farm: the application, in this process
+    python benchmarks/submit.py farm --url http://127.0.0.1:8000 --key KEY
+"""
+
+import argparse
+import asyncio
+import json
+import statistics
+import tempfile
+import time
+import uuid
+from pathlib import Path
+from typing import Any
+
+import httpx
+from fastapi import APIRouter
+
+from framemill.api.app import ApiParts, create_app
+from framemill.sealing import Seals
+from framemill.services.fileplace import FilePlace
+from framemill.storage.local import LocalBlobs
+from framemill.store.database import Database
+
+BODY = {"inputs": [{"uri": "https://example.org/in.mov"}], "outputs": [{"target": "/out/a.mp4", "preset": "h264-720p"}]}
+MANY = 500
+RATE = 100
+KEY = "the key of a benchmark"
+
+
+class NoFarm:
+    """Nobody is there."""
+
+    async def _nothing(self, *_: Any) -> dict[str, Any]:
+        return {}
+
+    status = progress = progress_of = probe = gc = drain = _nothing
+
+
+def cpu(count: int) -> None:
+    """CPU of a POST of a job, beside that of an empty POST of the same application."""
+    with tempfile.TemporaryDirectory() as folder:
+        database = Database(f"sqlite:///{folder}/farm.db")
+        database.create()
+        app = create_app(
+            ApiParts(
+                database=database,
+                nudge=lambda _: None,
+                admin_key=KEY,
+                seals=Seals("a secret of a benchmark"),
+                farm=NoFarm(),
+                files=FilePlace(blobs=LocalBlobs(Path(folder) / "blobs"), work=Path(folder) / "work"),
+            )
+        )
+        empty = APIRouter()
+
+        @empty.post("/empty")
+        async def nothing() -> dict[str, str]:
+            return {}
+
+        app.include_router(empty)
+        spent = asyncio.run(_rounds(app, count))
+        database.close()
+    per = {name: statistics.median(each) * 1000 for name, each in spent.items()}
+    print(json.dumps({**{f"{name}_ms": round(ms, 3) for name, ms in per.items()},
+                      "more_ms": round(per["job"] - per["empty"], 3), "count": count}))  # fmt: skip
+
+
+async def _rounds(app: Any, count: int) -> dict[str, list[float]]:
+    """CPU seconds of one request, in turns of fifty: of this process with all its threads."""
+    transport = httpx.ASGITransport(app=app)
+    spent: dict[str, list[float]] = {"empty": [], "job": []}
+    async with httpx.AsyncClient(transport=transport, base_url="http://farm", headers={"X-API-Key": KEY}) as client:
+        for number in range(count // 50 + 1):
+            for name, path, body in (("empty", "/empty", b""), ("job", "/v1/jobs", json.dumps(BODY).encode())):
+                began = time.process_time()
+                for _ in range(50):
+                    answer = await client.post(path, content=body, headers={"Content-Type": "application/json"})
+                    assert answer.is_success, answer.text
+                if number:  # the first one builds what the others use
+                    spent[name].append((time.process_time() - began) / 50)
+    return spent
+
+
+async def farm(url: str, key: str, seconds: float) -> None:
+    """500 at once, then 100 a second; the jobs are held, so that nothing is begun, and removed in the end."""
+    mark = uuid.uuid4().hex
+    limits = httpx.Limits(max_connections=MANY)
+    async with httpx.AsyncClient(base_url=url, headers={"X-API-Key": key}, timeout=120, limits=limits) as client:
+
+        async def submit() -> tuple[float, str]:
+            began = time.perf_counter()
+            answer = await client.post("/v1/jobs", json={**BODY, "start": "held", "metadata": {"mark": mark}})
+            answer.raise_for_status()
+            return time.perf_counter() - began, answer.json()["id"]
+
+        await submit()
+        began = time.perf_counter()
+        made = await asyncio.gather(*(submit() for _ in range(MANY)))
+        took = time.perf_counter() - began
+        tasks = []
+        start = time.perf_counter()
+        for number in range(round(seconds * RATE)):
+            await asyncio.sleep(max(0.0, start + number / RATE - time.perf_counter()))
+            tasks.append(asyncio.create_task(submit()))
+        paced = sorted([each[0] for each in await asyncio.gather(*tasks)])
+        known, cursor, pages = [], None, 0
+        while pages == 0 or cursor is not None:
+            params: dict[str, Any] = {"metadata": f"mark={mark}", "limit": 100}
+            params |= {"cursor": cursor} if cursor else {}
+            page = (await client.get("/v1/jobs", params=params)).raise_for_status().json()
+            known += [job["id"] for job in page["data"]]
+            cursor, pages = page["next_cursor"], pages + 1
+        print(json.dumps({
+            "at_once": {"count": MANY, "seconds": round(took, 2), "slowest_ms": _ms(max(each[0] for each in made))},
+            "paced": {"rate": RATE, "count": len(paced), "p50_ms": _ms(paced[len(paced) // 2]),
+                      "p99_ms": _ms(paced[int(len(paced) * 0.99)]), "slowest_ms": _ms(paced[-1])},
+            "lost": 1 + MANY + len(paced) - len(set(known)), "twice": len(known) - len(set(known)),
+        }))  # fmt: skip
+        for job_id in known:
+            await client.post(f"/v1/jobs/{job_id}/cancel")
+            await client.delete(f"/v1/jobs/{job_id}")
+
+
+def _ms(seconds: float) -> float:
+    return round(seconds * 1000, 1)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("what", choices=["cpu", "farm"])
+    parser.add_argument("--url", default="http://127.0.0.1:8000")
+    parser.add_argument("--key", default="")
+    parser.add_argument("--seconds", type=float, default=20.0, help="of the paced part")
+    parser.add_argument("--count", type=int, default=1000, help="requests of the measure of CPU")
+    asked = parser.parse_args()
+    if asked.what == "cpu":
+        cpu(asked.count)
+    else:
+        asyncio.run(farm(asked.url, asked.key, asked.seconds))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,3 @@
+"""`test_store_accounts.py` on PostgreSQL."""
+
+from unit.store.test_store_accounts import *  # noqa: F403

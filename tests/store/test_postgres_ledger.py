@@ -1,0 +1,3 @@
+"""`test_store_ledger.py` on PostgreSQL."""
+
+from unit.store.test_store_ledger import *  # noqa: F403
