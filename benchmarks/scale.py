@@ -9,7 +9,7 @@ The figures: all jobs are done after at most 1.05 of what cannot be beaten (all 
 plan, chunk and join in a row); the coordinator takes under 1 ms of CPU for a chunk, from its plan to its commit, jobs
 included, and under 1 KB for one that waits. A coordinator starts, admits, and a front door lists, within 5 s, however
 many jobs have ended. With real Ray and encoders that sleep, 0.85 of the slots come through. Idle, our own processes
-take 1 % of a core. The exit status is 1 otherwise.
+take 1 % of a core above what Ray takes in them. The exit status is 1 otherwise.
 
 On the clock of its own a second that nobody needs takes no time, and what the coordinator itself takes does not delay
 it: its CPU is measured, not its speed. Every commit is a transaction of its own there, since no two fall together.
@@ -253,7 +253,7 @@ def show_idle(console: Console, args: argparse.Namespace) -> tuple[list[str], An
     table = Table("role", "% of a core", title=f"idle for {args.seconds:g} s")
     for role, share in shares.items():
         table.add_row(role + (" *" if role in OURS else ""), f"{share * 100:.2f}")
-    table.add_row("ours (*), with what Ray does in them", f"{ours(shares) * 100:.2f}")
+    table.add_row("ours (*), above what Ray takes in them", f"{ours(shares) * 100:.2f}")
     table.add_row("all", f"{sum(shares.values()) * 100:.2f}")
     console.print(table)
     return (["idle"] if ours(shares) > MOST_OF_A_CORE else []), shares

@@ -2,28 +2,41 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import multiprocessing
+import os
 import time
 from collections import defaultdict
+from collections.abc import Iterator
+from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 
 import psutil
+import ray
 
-from framemill.config import DataFolder
+from framemill.config import DataFolder, environment
 from framemill.serve.processes import members
 from framemill.serve.roles import role_of
 
-#: Processes that are ours; what Ray itself does inside its actors counts, too.
+#: Processes that are ours. Of an actor only what it takes beyond one that does nothing: the rest is Ray's.
 OURS = ("supervisor", "coordinator", "worker", "stitcher", "prober")
+_ACTORS = ("coordinator", "worker", "stitcher")
+BARE = "an actor that does nothing"
 MOST_OF_A_CORE = 0.01
+_START_SECONDS, _SETTLE_SECONDS = 60.0, 15.0
 
 
 def idle_shares(data_dir: Path, seconds: float) -> dict[str, float]:
     """Share of a core by role, over that many seconds. Raises `SystemExit` where no farm runs there."""
-    processes = _processes(data_dir)
-    before, began = _cpu(processes), time.monotonic()
-    time.sleep(seconds)
-    after, took = _cpu(processes), time.monotonic() - began
+    told = _told(data_dir)
+    with _bare_actor(data_dir, told["gcs_address"]) as bare:
+        time.sleep(_SETTLE_SECONDS)
+        processes = _processes(data_dir) | {psutil.Process(bare): BARE}
+        before, began = _cpu(processes), time.monotonic()
+        time.sleep(seconds)
+        after, took = _cpu(processes), time.monotonic() - began
     gone = before.keys() - after.keys()
     if gone:
         raise SystemExit(f"The farm was not idle: {len(gone)} processes have ended meanwhile. Try again.")
@@ -34,13 +47,62 @@ def idle_shares(data_dir: Path, seconds: float) -> dict[str, float]:
 
 
 def ours(shares: dict[str, float]) -> float:
-    """Of a core, over our own processes."""
-    return sum(share for role, share in shares.items() if role in OURS)
+    """Of a core, over our own processes, above what Ray takes in them."""
+    bare = shares.get(BARE, 0.0)
+    mine = {role: share for role, share in shares.items() if role in OURS}
+    return sum(max(0.0, share - bare) if role in _ACTORS else share for role, share in mine.items())
+
+
+class _Bare:
+    async def pid(self) -> int:
+        return os.getpid()
+
+
+@contextlib.contextmanager
+def _bare_actor(data_dir: Path, address: str) -> Iterator[int]:
+    """The process of an actor like ours, in the same cluster, of which nobody asks anything."""
+    fresh = multiprocessing.get_context("spawn")  # Ray reads the token's place when it is imported
+    here, there = fresh.Pipe()
+    told = {
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN_PATH": str(DataFolder(data_dir).ray_token),
+        # As the farm's own processes have it (`serve/head.py`): else Ray looks for a loopback address elsewhere.
+        "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0" if address.startswith("127.") else "1",
+    }
+    with environment(told):
+        holding = fresh.Process(target=_hold, args=(address, there))
+        holding.start()
+    try:
+        if not here.poll(_START_SECONDS):
+            raise SystemExit(f"No actor could be made at {address}.")
+        yield here.recv()
+    finally:
+        here.close()  # which it waits for
+        holding.join(_SETTLE_SECONDS)
+        holding.kill()
+
+
+def _hold(address: str, asked: Connection) -> None:
+    ray.init(address, log_to_driver=False, configure_logging=False)
+    actor: Any = ray.remote(_Bare).options(num_cpus=0, max_concurrency=10_000).remote()
+    asked.send(ray.get(actor.pid.remote()))
+    with contextlib.suppress(EOFError):
+        asked.recv()
+    ray.shutdown()
+
+
+def _told(data_dir: Path) -> dict[str, Any]:
+    try:
+        told: dict[str, Any] = json.loads(DataFolder(data_dir).farm_file.read_text())
+    except (OSError, ValueError) as error:
+        hint = f"framemill up --data-dir {data_dir}"
+        raise SystemExit(f"No farm runs in {data_dir} ({error}); start one: {hint}") from None
+    return told
 
 
 def _processes(data_dir: Path) -> dict[psutil.Process, str]:
     try:
-        told = json.loads(DataFolder(data_dir).farm_file.read_text())
+        told = _told(data_dir)
         supervisor = psutil.Process(told["supervisor"]["pid"])
         session = int(told["session"])
     except (OSError, ValueError, KeyError, TypeError, psutil.Error) as error:

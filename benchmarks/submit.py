@@ -1,7 +1,7 @@
 """What it takes to submit a job: none lost and none twice, how long it takes, and what it costs in CPU.
 
-    python benchmarks/submit.py cpu      # no farm: the application, in this process
-    python benchmarks/submit.py farm --url http://127.0.0.1:8000 --key KEY
+python benchmarks/submit.py cpu      # no farm: the application, in this process
+python benchmarks/submit.py farm --url http://127.0.0.1:8000 --key KEY
 """
 
 import argparse

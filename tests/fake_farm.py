@@ -35,6 +35,8 @@ from framemill.farm.orders import (
     Order,
     Planned,
     PlanOrder,
+    Probed,
+    ProbeOrder,
     Result,
     SourceRead,
     Stitched,
@@ -294,6 +296,8 @@ class FakeHands:
                 return self._grow(order)
             case TrialOrder():
                 return Tried(usage=Usage(seconds=0.25))
+            case ProbeOrder():
+                return Probed(size=7, facts={"format": {"filename": order.name}})
 
     def _read(self, order: IngestOrder) -> Result:
         self.blobs.write(f"sources/{_sha256(order.uri.encode())}.json", order.uri.encode())

@@ -21,6 +21,8 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from framemill.api.urls import route_path
+
 BUCKETS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1.0, 2.5, 10.0, 60.0)
 """Seconds."""
 WRITE_SECONDS = 2.0
@@ -147,4 +149,9 @@ _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"
 
 def _route(scope: Mapping[str, Any]) -> str:
     """As it is written, `/v1/jobs/{job_id}`: there are few of them, whatever is asked for."""
-    return getattr(scope.get("route"), "path", _NOWHERE)
+    written: str | None = getattr(scope.get("route"), "path", None)
+    if written is None:
+        return _NOWHERE
+    asked = route_path(scope).split("/")
+    above = len(asked) - written.count("/")  # the folder that the route's own router is mounted at
+    return "/".join(asked[:above]) + written

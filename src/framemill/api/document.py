@@ -53,7 +53,7 @@ _IDEMPOTENCY: Mapping[str, Any] = {
     "in": "header",
     "required": False,
     "description": "The same request under the same key is carried out once, and answered alike for 24 hours.",
-    "schema": {"type": "string", "pattern": "^[!-~]{1,255}$"},
+    "schema": {"type": "string", "pattern": "^[ -~]{0,255}$"},
 }
 _METHODS = frozenset({"get", "post", "put", "patch", "delete", "head", "options"})
 _JSON = "application/json"

@@ -132,6 +132,8 @@ def _text(schema: Mapping[str, Any], name: str) -> str:
 
 
 def _is_of(value: Any, schema: Mapping[str, Any]) -> bool:
-    kinds = {"string": str, "integer": int, "number": (int, float), "object": dict, "boolean": bool, "array": list}
-    kind = kinds.get(str(schema.get("type")))
-    return value is None or (kind is not None and isinstance(value, kind))
+    kinds: Mapping[str, tuple[type, ...]] = {
+        **{"string": (str,), "integer": (int,), "number": (int, float)},
+        **{"object": (dict,), "boolean": (bool,), "array": (list,)},
+    }
+    return value is None or isinstance(value, kinds.get(str(schema.get("type")), ()))

@@ -25,7 +25,7 @@ def strictly(schema: Any) -> Any:
     if inner.get("type") in _STRICT:
         return {**inner, "strict": True}
     if inner.get("type") in _TIMES:
-        return core_schema.no_info_before_validator_function(text_only, inner)  # type: ignore[arg-type]
+        return core_schema.no_info_before_validator_function(text_only, inner)
     return inner
 
 

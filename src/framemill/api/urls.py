@@ -7,7 +7,7 @@ these headers, so they count only where the request comes from a network in `FRA
 import ipaddress
 import re
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from starlette.requests import HTTPConnection
@@ -144,7 +144,7 @@ class Paths:
             scope.update({"root_path": root + taken + also, "also_at": also})
 
 
-def route_path(scope: Scope) -> str:
+def route_path(scope: Mapping[str, Any]) -> str:
     """The path as the routes know it, whichever way it was asked for."""
     path: str = scope["path"]
     return path.removeprefix(scope.get("root_path", ""))

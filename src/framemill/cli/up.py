@@ -57,8 +57,8 @@ def exposed(settings: Settings) -> str | None:
         return None
     return (
         f"WARNING: the farm listens on {settings.host}, to whoever can reach this machine, without TLS: keys, "
-        "passwords and films can be read on their way. Put a proxy with TLS before it (README: Caddy, nginx, Traefik), have it "
-        "listen on 127.0.0.1, and set FRAMEMILL_PUBLIC_URL=https://…"
+        "passwords and films can be read on their way. Put a proxy with TLS before it (README: Caddy, nginx, "
+        "Traefik), have it listen on 127.0.0.1, and set FRAMEMILL_PUBLIC_URL=https://…"
     )
 
 

@@ -206,6 +206,4 @@ class Stitched(Result):
     """Keys of blobs whose bytes are not what was written."""
 
 
-Order: TypeAlias = (
-    IngestOrder | PlanOrder | GroupOrder | ExtraOrder | TrialOrder | StitchOrder | GrowOrder | ProbeOrder
-)
+Order: TypeAlias = IngestOrder | PlanOrder | GroupOrder | ExtraOrder | TrialOrder | StitchOrder | GrowOrder | ProbeOrder

@@ -179,7 +179,8 @@ def _packets(container: Any, video: Any, audio: Any) -> tuple[Packets, SoundTime
             shown = packet.pts
             if shown is None and packet.size == 0:  # the flush packet at the end
                 continue
-            encrypted += packet.has_sidedata("encryption_info")
+            beside = [data.data_type for data in packet.iter_sidedata()]  # most have none: asking for each costs more
+            encrypted += "encryption_info" in beside
             if packet.stream_index != pictures:
                 if shown is not None:
                     heard.add(shown, packet.duration or 0)
@@ -193,7 +194,7 @@ def _packets(container: Any, video: Any, audio: Any) -> tuple[Packets, SoundTime
             if shown is not None and (latest is None or shown > latest):
                 latest, last_duration = shown, packet.duration or 0
             flawed += packet.is_corrupt or packet.is_discard
-            reconfigured += packet.has_sidedata("new_extradata") or packet.has_sidedata("param_change")
+            reconfigured += "new_extradata" in beside or "param_change" in beside
     except (av.error.FFmpegError, OSError, IndexError):  # IndexError: a stream turned up on the way (PyAV 18)
         flawed += 1  # cut off or damaged: what decodes is for the decoder to say
     found = Packets(

@@ -31,6 +31,8 @@ EARLY = Fraction(9, 10)
 WASTEFUL = Fraction(3, 2)
 # A source that can only be decoded from its start costs (n + 1) / 2 decodes in n groups.
 LINEAR_GROUPS = 4
+# A package begins with chunks of one segment, two, four…: as many as there are up to a usual chunk of short segments.
+SHORT_CHUNKS = 4
 # Encoders of one process keep their memory until it ends.
 GROUP_CHUNKS = 32
 LINEAR_GROUP_CHUNKS = 128
@@ -112,7 +114,7 @@ def plan_video(
     )
     return VideoPlan(
         chunks=chunks,
-        groups=decode_groups(index, chunks, frame_bytes),
+        groups=decode_groups(index, chunks, frame_bytes, _short_ones(chunks) if segments else 0),
         segments=segments,
         trim_by="pts" if index.increasing else "number",
     )
@@ -184,7 +186,7 @@ def _thinned(segments: Sequence[int], parts: int) -> list[int]:
 
 def eased(segments: Sequence[int], parts: int) -> list[int]:
     """About `parts` of the segment starts: first one segment, then two, four… up to the usual length, lest whoever
-    wants to watch waits for a whole chunk. That is at most four chunks more for a title, and no IDR more."""
+    wants to watch waits for a whole chunk. That is a few chunks more for a title, and no IDR more."""
     usual = Fraction(len(segments), min(parts, len(segments)))
     head: list[int] = []
     at, length = 0, 1
@@ -255,8 +257,17 @@ def _apart(index: FrameIndex, starts: dict[int, str], seconds: Fraction) -> dict
     return found
 
 
-def decode_groups(index: FrameIndex, chunks: Sequence[Chunk], frame_bytes: int) -> tuple[Group, ...]:
-    """Chunks that would decode much more than they need share a decode with those that follow."""
+def _short_ones(chunks: Sequence[Chunk]) -> int:
+    """How many chunks at the start are short, lest somebody waits: they shall not wait for others in their group."""
+    longest = max(chunk.frames for chunk in chunks)
+    return sum(1 for _ in itertools.takewhile(lambda chunk: chunk.frames < longest, chunks[:SHORT_CHUNKS]))
+
+
+def decode_groups(index: FrameIndex, chunks: Sequence[Chunk], frame_bytes: int, alone: int = 0) -> tuple[Group, ...]:
+    """Chunks that would decode much more than they need share a decode with those that follow.
+
+    `alone`: so many at the start do not, where the source can be sought in.
+    """
     linear = len(index.seek_points) <= 1
     linear_share = min(math.ceil(len(chunks) / LINEAR_GROUPS), LINEAR_GROUP_CHUNKS)
     groups: list[Group] = []
@@ -272,7 +283,7 @@ def decode_groups(index: FrameIndex, chunks: Sequence[Chunk], frame_bytes: int) 
             end += 1
             needed = chunks[end - 1].end - chunks[at].first
             cheap = chunks[end - 1].end - begin <= WASTEFUL * needed
-            if end - at >= (linear_share if linear else 1 if cheap else GROUP_CHUNKS):
+            if end - at >= (linear_share if linear else 1 if cheap or at < alone else GROUP_CHUNKS):
                 break
         groups.append(
             Group(

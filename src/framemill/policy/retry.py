@@ -111,6 +111,7 @@ KINDS: Mapping[Reason, Kind] = {
     Reason.WORKER_LOST: Kind.LOST,
     Reason.TIMED_OUT: Kind.PASSING,
     Reason.SPEND_CAP_REACHED: Kind.FINAL,
+    Reason.BALANCE_TOO_LOW: Kind.FINAL,
     Reason.QUOTA_EXCEEDED: Kind.FINAL,
     Reason.NEVER_STARTED: Kind.FINAL,
     Reason.CANCELLED_BY_CLIENT: Kind.FINAL,

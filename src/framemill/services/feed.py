@@ -129,10 +129,10 @@ class Feed:
         finally:
             self._listeners.discard(listener)
 
-    def history(self, seq: int, account: str | None, limit: int = NEWS_AT_ONCE) -> list[News]:
-        """What happened to an account's jobs (none: to all) after that number, oldest first, rendered. Blocks."""
+    def history(self, seq: int, account: str | None, limit: int = NEWS_AT_ONCE, *, rendered: bool = True) -> list[News]:
+        """What happened to an account's jobs (none: to all) after that number, oldest first. Blocks."""
         with self._database.reading() as conn:
-            return self._news(conn, events_after(conn, seq, limit, account), rendered=True)
+            return self._news(conn, events_after(conn, seq, limit, account), rendered=rendered)
 
     async def _read(self) -> None:
         tick = 0

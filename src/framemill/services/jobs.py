@@ -436,7 +436,8 @@ def _part(parts: Sequence[Part], part_id: str, kind: str) -> Part:
 
 
 def _replaced(parts: Sequence[Part], before: Part | None, made: Part) -> list[Part]:
-    return [*parts, made] if before is None else [made if one is before else one for one in parts]
+    kept: list[Part] = [made if one is before else one for one in parts]
+    return kept if before is not None else [*kept, made]
 
 
 def _refuse_bare(job: Job, inputs: Sequence[Input], outputs: Sequence[Output]) -> None:

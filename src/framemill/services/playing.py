@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from framemill.errors import NotFound
-from framemill.farm.stages.grow import growing_folder
 from framemill.services.fileplace import FilePlace
+from framemill.storage.workplace import growing_folder
 from framemill.store.outputs import OwnedOutput
 
 

@@ -130,7 +130,7 @@ class Uploads:
         with self._database.reading() as conn:
             upload = self._loaded(conn, upload_id)
             parts = upload_rows.parts_of(conn, upload_id)
-        if upload.protocol == "tus" and upload.state is UploadState.OPEN:
+        if upload.protocol != "multipart" and upload.state is UploadState.OPEN:
             upload = upload.model_copy(update={"received": self.offset(upload)})
         return ShownUpload(upload, parts)
 

@@ -101,7 +101,7 @@ def reserve_up_to(conn: Connection, account: str, reference: str, wanted: int, *
     if free is None:
         return 0
     more = max(wanted - _amount(conn, account, reference), 0)
-    mine = min(more, max(free, 0))
+    mine = min(more, max(int(free), 0))
     if mine:
         reserve(conn, account, reference, mine, now=now)
     return more - mine

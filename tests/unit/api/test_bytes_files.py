@@ -14,12 +14,12 @@ import pytest
 from argon2 import PasswordHasher
 from front_door import KEY, FrontDoor
 
-from framemill.farm.stages.grow import growing_folder
 from framemill.jobs.model import Delivery, Job, Output
 from framemill.jobs.settings import OutputSettings
 from framemill.jobs.states import DeliveryState
 from framemill.services.fileplace import FilePlace
 from framemill.services.links import output_token
+from framemill.storage.workplace import growing_folder
 from framemill.store.database import Database
 from framemill.store.deliveries import save_deliveries
 from framemill.store.jobs import add_job, load_job

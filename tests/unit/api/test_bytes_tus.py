@@ -263,6 +263,8 @@ class TestOverTheWire:
             return int(httpx.head(here, headers=TUS).headers["upload-offset"])
 
         eventually(lambda: come() == 200_000)
+        shown = door.ask("GET", f"/v1/uploads/{told['id']}", key=KEY).json()
+        assert shown["received_bytes"] == 200_000
         answer = httpx.patch(here, headers={**MORE, "Upload-Offset": "200000"}, content=BODY[200_000:])
         assert answer.status_code == 204
         assert door.bytes_of(door.only()) == BODY

@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 
 from framemill.farm.growing import chunks_in_row
 from framemill.farm.orders import GroupOrder, Grown, GrowOrder, Order, PlanOrder, Result, StitchOrder
-from framemill.farm.stages.grow import growing_folder
 from framemill.jobs.model import Event, Job
 from framemill.jobs.reasons import Reason
 from framemill.jobs.settings import OutputSettings
 from framemill.jobs.states import CancelAsked, JobState
 from framemill.media.growing import heard
 from framemill.media.plan import Chunk
+from framemill.storage.workplace import growing_folder
 from framemill.store.events import events_of
 
 #: Forty frames, a segment and a chunk every ten.

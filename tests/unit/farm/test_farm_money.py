@@ -60,7 +60,7 @@ def test_what_a_job_costs_is_set_aside_before_it_is_encoded(farm: Farm) -> None:
         return None
 
     farm.hands.answer = answer
-    farm.submit(outputs=2, run={"reuse": False})
+    farm.submit(outputs=2, run={"reuse": "off"})
     job = farm.run()
     assert (job.state, job.spent) == (JobState.COMPLETED, 2 * each)
     assert set(seen) == {2 * each}

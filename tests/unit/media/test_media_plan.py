@@ -296,6 +296,18 @@ def test_short_chunks_at_the_start_are_few_and_cost_nothing_later(count: int, pa
     assert all(after <= 2 * before + 1 for before, after in itertools.pairwise(itertools.accumulate(lengths)))
 
 
+def test_the_short_chunks_wait_for_no_others_of_their_group() -> None:
+    """Though a keyframe every ten seconds has them decode more than they need."""
+    index = film(25 * 120, *range(0, 25 * 120, 250))
+    plan = plan_video(index, package(), RunSettings(), SMALL)
+    sizes = [group.end_chunk - group.first_chunk for group in plan.groups]
+    assert [chunk.frames for chunk in plan.chunks[:4]] == [100, 100, 200, 200]
+    assert sizes[:2] == [1, 1]
+    assert max(sizes[2:]) > 1
+    linear = plan_video(film(25 * 600, 0), package(), RunSettings(), SMALL)
+    assert len(linear.groups) <= 4
+
+
 def test_who_asks_for_chunks_gets_those() -> None:
     for run in (RunSettings(chunks=2), RunSettings(chunk_seconds=20)):
         assert firsts(plan_video(film(1000, 0, 500), package(), run, SMALL)) == [0, 500]

@@ -48,6 +48,7 @@ def test_what_never_changes_is_not_tried_again_and_what_may_pass_is() -> None:
     # A job that timed out had all its time; whatever else was tried again may do at another time.
     assert {reason for reason in tried_again if not reason.retryable} == {Reason.TIMED_OUT}
     assert {reason for reason in given_up if reason.retryable} == {
+        Reason.BALANCE_TOO_LOW,
         Reason.QUOTA_EXCEEDED,
         Reason.NEVER_STARTED,
         Reason.CANCELLED_BY_CLIENT,

@@ -418,6 +418,19 @@ def test_one_whose_epoch_is_over_notes_nothing_more(town: Town) -> None:
     assert [(one.state, one.tries) for one in town.messages] == [("waiting", 0)]
 
 
+def test_one_whose_epoch_is_over_makes_no_messages(town: Town) -> None:
+    town.job(callbacks=(Callback(url=URL, on="change"),))
+
+    async def scene() -> None:
+        stale = town.courier()
+        with town.database.writing() as conn:
+            take_epoch(conn)
+        await asyncio.wait_for(stale.run(), 5.0)
+
+    play(scene())
+    assert (town.messages, town.untold) == ([], 1)
+
+
 def test_old_messages_are_forgotten(town: Town) -> None:
     town.hook()
     for name in ("j", "k", "l"):

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from framemill.errors import NotFound
-from framemill.farm.stages.grow import growing_folder
 from framemill.services.playing import playable_file
+from framemill.storage.workplace import growing_folder
 
 JOB, OUTPUT = "0192-job", "0192-output"
 

@@ -79,7 +79,8 @@ def test_what_counts_against_quotas(database: Database, make_job: Callable[..., 
         for upload_id, its_state, size, received in (
             ("u1", "open", 100, 10),
             ("u2", "open", None, 7),
-            ("u3", "ready", 5, 5),
+            ("u3", "completed", 5, 5),
+            ("u4", "aborted", 1000, 1000),
         ):
             row = {"id": upload_id, "account": "a", "door": "native", "filename": "f", "protocol": "put"}
             more = {"size": size, "received": received, "state": its_state, "version": 1, "created_at": now}

@@ -39,9 +39,9 @@ async def show_input(job_id: str, input_id: str, jobs: TheJobs) -> schemas.Probe
 
 @routes.patch("/inputs/{input_id}", summary="Change an input", responses=INPUT_EDITED, dependencies=[WRITES])
 async def edit_input(job_id: str, input_id: str, asked: schemas.ChangedInput, jobs: TheJobs) -> schemas.ProbedInput:
-    """Of a job that is held. With another `uri` it is fetched and read anew."""
-    await asyncio.to_thread(jobs.input_set, job_id, mapping.input_request(asked, input_id))
-    return mapping.input_of(await asyncio.to_thread(jobs.shown, job_id), input_id)
+    """Of a job that is held. With another source it becomes another input, with an `id` of its own."""
+    made = await asyncio.to_thread(jobs.input_set, job_id, mapping.input_request(asked, input_id))
+    return mapping.input_of(await asyncio.to_thread(jobs.shown, job_id), made)
 
 
 @routes.delete(

@@ -115,7 +115,7 @@ async def of_account(
     known = _known(last_event_id, after)
     if _is_streamed(request, stream):
         return EventStream(_account_stream(feed, caller.sees, known))
-    news = await asyncio.to_thread(feed.history, known or 0, caller.sees, _PAGE)
+    news = await asyncio.to_thread(feed.history, known or 0, caller.sees, _PAGE, rendered=False)
     events = mapping.events([one.event for one in news], set()).data
     told = [{**dict(event), "job_id": one.event.job_id} for event, one in zip(events, news, strict=True)]
     return schemas.Happenings.model_validate({"data": told, "next_after": news[-1].event.seq if news else known})

@@ -5,12 +5,12 @@ import contextlib
 import logging
 import shutil
 from collections.abc import AsyncIterator, Sequence
-from pathlib import Path
 
 from framemill.farm.job import OneJob
 from framemill.farm.orders import Grown, GrowOrder
 from framemill.jobs.model import Job, Output
 from framemill.policy.tasks import STITCH
+from framemill.storage.workplace import growing_folder
 
 log = logging.getLogger(__name__)
 
@@ -18,11 +18,6 @@ _FIRST_LOOK_SECONDS = 0.1
 _LAST_LOOK_SECONDS = 2.0
 """How often it is looked for sound that is being encoded: less and less often."""
 _TRY_AGAIN_SECONDS = 5.0
-
-
-def growing_folder(attempt: Path, output_id: str) -> Path:
-    """Where an output grows, in the folder of its attempt; hidden, so that it goes with what the stitcher leaves."""
-    return attempt / f".live-{output_id}"
 
 
 class Growing:

@@ -25,7 +25,7 @@ async def reserve_cost(one: OneJob) -> Failed | None:
     job, _, outputs = await one.store.load()
     if not await one.store.read(lambda conn: ledger.counts(conn, job.account)):
         return None
-    wanted = sum([cost_of(await one.title(job, output)) for output in one.live(outputs) ])
+    wanted = sum([cost_of(await one.title(job, output)) for output in one.live(outputs) if output.charged is None])
     if job.limits.max_spend is not None:
         wanted = min(wanted, max(job.limits.max_spend - job.spent, 0))
     epoch = one.store.epoch
