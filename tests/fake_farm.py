@@ -282,7 +282,7 @@ class FakeHands:
             await asyncio.sleep(seconds / 4)
             on_share(part / 4)
 
-    def _done(self, order: Order) -> Result:
+    def _done(self, order: Order) -> Result:  # noqa: PLR0911 - one for each kind of order
         match order:
             case IngestOrder():
                 return self._read(order)

@@ -256,7 +256,7 @@ class Settings(BaseSettings):
     upload_days: float = Field(default=7.0, gt=0)
     """Days for which an upload is kept that nobody finishes, or no job refers to."""
     trusted_proxies: _Networks = ()
-    """Networks of the reverse proxies whose `X-Forwarded-…` and `Forwarded` headers count: `127.0.0.1/32, 10.0.0.0/8`."""
+    """Networks of the reverse proxies whose `X-Forwarded-…` and `Forwarded` headers count: `127.0.0.1/32, ::1/128`."""
     allowed_networks: _Networks = ()
     """Private networks that any account's callbacks and webhooks may go to: `10.1.0.0/16`; the owner's go anywhere."""
     metrics_open: bool = False

@@ -30,7 +30,7 @@ class Unhurried:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request."""
         if isinstance(receive, ASGIDIReceiveProxy):
-            pass
+            bound(receive)
         elif self._haproxy and scope["type"] == "http" and _length(scope) > PROXY_BODY_BYTES:
             told = "What takes large bodies is being started again: send it once more in a moment."
             await envelope(503, "farm", "not_ready", told, request_id=None)(scope, receive, send)

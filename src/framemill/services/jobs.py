@@ -435,9 +435,14 @@ def _part(parts: Sequence[Part], part_id: str, kind: str) -> Part:
     return found
 
 
-def _replaced(parts: Sequence[Part], before: Part | None, made: Part) -> list[Part]:
-    kept: list[Part] = [made if one is before else one for one in parts]
-    return kept if before is not None else [*kept, made]
+def _replaced(parts: Sequence[Part], before: Part | None, made: Part) -> Sequence[Part]:
+    """With `made` in the place of `before`; behind all others where there was none."""
+    found = list(parts)
+    if before is None:
+        found.append(made)
+    else:
+        found[found.index(before)] = made
+    return found
 
 
 def _refuse_bare(job: Job, inputs: Sequence[Input], outputs: Sequence[Output]) -> None:

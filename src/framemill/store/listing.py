@@ -133,6 +133,8 @@ def _written(value: Any) -> str | None:
 
 
 def _loaded(conn: Connection, rows: Sequence[RowMapping]) -> list[Job]:
+    if not rows:
+        return []
     found = select(jobs).where(jobs.c.id.in_([row["id"] for row in rows]))
     by_id = {row["id"]: from_row(Job, row) for row in conn.execute(found).mappings()}
     return [by_id[row["id"]] for row in rows]

@@ -65,6 +65,8 @@ def test_a_job_is_submitted_and_shown(door: Door, want: Want) -> None:
         "share": None,
         "bytes_fetched": None,
         "bytes_planned": None,
+        "frames_per_second": None,
+        "remaining_seconds": None,
     }
     (source,) = job["inputs"]
     assert (source["uri"], source["state"]) == ("https://example.org/in.mov", "waiting")
@@ -125,7 +127,7 @@ WRONG: list[tuple[dict[str, Any], str, str | None]] = [
     ({"preset": "h264"}, "invalid_field", None),
     ({"outputs": [], "preset": "h246"}, "unknown_preset", "outputs.0.preset"),
     ({"callback": {"url": "ftp://x.example"}}, "invalid_field", "callback.url"),
-    ({"inputs": [{}]}, "invalid_field", "inputs.0.uri"),
+    ({"inputs": [{}]}, "invalid_field", "inputs.0"),
     ({"inputs": [{"uri": "/nowhere/in.mov"}]}, "source_missing", "inputs.0.uri"),
     ({"inputs": [{"uri": "https://x.example/a\0b"}]}, "invalid_field", "inputs.0.uri"),
     ({"outputs": [{"target": "/x.mp4", "settings": {"cfr": 1}}]}, "unknown_setting", "outputs.0.settings.cfr"),
@@ -135,8 +137,8 @@ WRONG: list[tuple[dict[str, Any], str, str | None]] = [
     ({"outputs": [{"taget": "/x.mp4"}]}, "invalid_field", "outputs.0.taget"),
     ({"run": {"chunks": 0}}, "invalid_field", "run.chunks"),
     ({"run": {"chunks": 1, "chunk_frames": 2}}, "invalid_field", "run"),
-    ({"run": {"chunk_seconds": "inf"}}, "invalid_field", "run"),
-    ({"limits": {"max_process_seconds": "inf"}}, "invalid_field", "limits"),
+    ({"run": {"chunk_seconds": "inf"}}, "invalid_field", "run.chunk_seconds"),
+    ({"limits": {"max_process_seconds": "inf"}}, "invalid_field", "limits.max_process_seconds"),
     ({"priority": 10**9}, "invalid_field", "priority"),
     ({"deadline": "2031-01-01T00:00:00"}, "invalid_field", "deadline"),
     ({"metadata": {"k": "\ud800"}}, "invalid_field", "metadata"),

@@ -18,6 +18,7 @@ from framemill.store.deliveries import load_deliveries
 from framemill.store.epochs import take_epoch
 from framemill.store.events import events_after, events_of, untold
 from framemill.store.jobs import add_usage, charge_output, list_jobs, load_job, save_job
+from framemill.store.listing import JobFilter, count_ended, find_jobs
 from framemill.store.rows import to_row
 
 NOON = datetime.fromisoformat("2030-05-17T12:00:00+00:00")
@@ -37,6 +38,11 @@ QUESTIONS: dict[str, Ask] = {
     "active jobs": lambda conn: list_jobs(conn, states=ACTIVE_JOB),
     "ended jobs": lambda conn: list_jobs(conn, states=ENDED_JOB, before="x"),
     "an account's ended jobs": lambda conn: list_jobs(conn, account="a", states=ENDED_JOB),
+    "an account's jobs of a door": lambda conn: find_jobs(conn, JobFilter(account="a", door="native"), "x"),
+    "jobs of a time": lambda conn: find_jobs(conn, JobFilter(states=ENDED_JOB, created_after=NOON, oldest_first=True)),
+    "jobs by prefix": lambda conn: find_jobs(conn, JobFilter(account="a", id_prefix="01")),
+    "ended lately": lambda conn: count_ended(conn, None, NOON),
+    "an account's that ended lately": lambda conn: count_ended(conn, "a", NOON),
     "a job": lambda conn: load_job(conn, "j"),
     "its events": lambda conn: events_of(conn, "j", 7),
     "its deliveries": lambda conn: load_deliveries(conn, "j"),
