@@ -19,6 +19,14 @@ def create_dashboard(parts: DashboardParts) -> FastAPI:
     pages.add_static_files("/assets", ASSETS, max_cache_age=3600)
     jobs_page.install(parts)
     job_page.install(parts)
-    ui.run_with(app, mount_path="/", title="Framemill", dark=None, tailwind=False, show_welcome_message=False)
+    ui.run_with(
+        app,
+        mount_path="/",
+        title="Framemill",
+        dark=None,
+        tailwind=False,
+        show_welcome_message=False,
+        binding_refresh_interval=None,  # nothing is bound, so there is nothing to look at ten times a second
+    )
     app.add_middleware(Door, visitors=parts.visitors)
     return app

@@ -69,7 +69,8 @@ class FrameIndex(BaseModel):
     @cached_property
     def encodable(self) -> bool:
         """Whether encoders and the chunks' own container can hold these times: growing, and no gap beyond 31 bits."""
-        return all(0 < b - a < widest_gap(self.time_base) for a, b in pairwise(self.pts))
+        widest = widest_gap(self.time_base)  # once: in fractions it takes longer than all else
+        return all(0 < b - a < widest for a, b in pairwise(self.pts))
 
     @cached_property
     def fingerprint(self) -> str:

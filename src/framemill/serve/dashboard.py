@@ -46,3 +46,7 @@ def build_dashboard() -> FastAPI:
 @serve.ingress(build_dashboard)
 class Dashboard:
     """The replica."""
+
+
+app = Dashboard.bind()  # type: ignore[attr-defined]
+"""For `serve deploy`; `deploy/serve.yaml` says what it takes."""

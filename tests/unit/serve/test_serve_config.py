@@ -6,6 +6,7 @@ from pathlib import Path
 
 import yaml
 
+from framemill.dashboard.links import MOUNT as PAGES
 from framemill.services.links import MOUNT
 
 with warnings.catch_warnings():
@@ -19,7 +20,9 @@ CONFIG = Path(__file__).parents[3] / "deploy" / "serve.yaml"
 def test_serve_takes_the_file_and_finds_the_applications() -> None:
     config = ServeDeploySchema.model_validate(yaml.safe_load(CONFIG.read_text()))
 
-    assert {one.name: one.route_prefix for one in config.applications} == {"api": "/", "bytes": MOUNT}
+    assert {one.name: one.route_prefix for one in config.applications} == {
+        **{"api": "/", "bytes": MOUNT, "dashboard": PAGES},
+    }
     for one in config.applications:
         module, _, name = one.import_path.partition(":")
         assert isinstance(getattr(importlib.import_module(module), name), Application)
