@@ -320,6 +320,7 @@ class Coordination:
 
     async def _changed_under_way(self, row: WorkingJob, driven: _Driven) -> None:
         self.dispatcher.restand(_standing(row))
+        driven.driver.heard()
         over = row.state is JobState.CANCELLING or row.state in ENDED_JOB
         if over and not driven.task.cancelling() and not driven.driver.stopping:
             driven.task.cancel()  # its end looks again, and drives the cancellation

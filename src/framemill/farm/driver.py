@@ -51,6 +51,10 @@ class Driver:
         self._state: JobState | None = None
         self._outputs: list[Output] = []
 
+    def heard(self) -> None:
+        """Somebody else has changed the job, or what it waits for is here."""
+        self._one.news.set()
+
     async def run(self) -> Job:
         """Drive the job until it has ended, and return it; a held one until its inputs are here."""
         with log_context(job=self._store.job_id):

@@ -3,7 +3,7 @@
 import asyncio
 import errno
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from sqlalchemy import Connection
@@ -32,6 +32,8 @@ class OneJob:
     """Where outputs are written before they are delivered, in a folder for each job."""
     patient: bool
     """A farm that stays: what is in its way may pass. One that ends with its job says so instead."""
+    news: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when somebody else has changed the job, or what it waits for."""
 
     def require_blobs(self) -> None:
         """Raises `FileNotFoundError` while the folder of the blobs is away: nothing in it is lost by that."""

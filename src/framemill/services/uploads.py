@@ -90,10 +90,13 @@ class Uploads:
         caller: Caller,
         door: str = "native",
         ids: Ids | None = None,
+        nudge: Callable[[Sequence[str]], None] = lambda _: None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
+        """`nudge` tells the coordinator which jobs can go on; one that is lost costs time only."""
         self._database = database
         self._place = place
+        self._nudge = nudge
         self._caller = caller
         self._door = door
         self._ids = ids or Ids()
@@ -151,7 +154,7 @@ class Uploads:
                 raise Conflict(f"A job that has not ended needs the upload {upload_id}: cancel the job first.")
             return ended(conn, upload, AbortAsked(), "Its owner gave it up.", self._clock() + self._place.kept_for)
 
-        done = self._raced(abort)
+        done = self._told(self._raced(abort))
         shutil.rmtree(self._place.folder(upload_id), ignore_errors=True)
         return done
 
@@ -188,7 +191,7 @@ class Uploads:
             _require_size(upload, received.size)
             return self._completed(conn, upload, received.path, received.size, received.digests)
 
-        return self._keeping(take, received.path)
+        return self._told(self._keeping(take, received.path))
 
     # Parts
 
@@ -249,7 +252,7 @@ class Uploads:
             upload_rows.drop_parts(conn, upload_id)
             return self._completed(conn, now, whole, size, digests)
 
-        done = self._keeping(complete, whole)
+        done = self._told(self._keeping(complete, whole))
         for part in parts.values():
             self._part(part).unlink(missing_ok=True)
         return done
@@ -309,7 +312,7 @@ class Uploads:
             later = self._clock() + self._place.kept_for
             return upload_rows.save_upload(conn, upload.model_copy(update={"received": come, "expires_at": later}))
 
-        return self._raced(note)
+        return self._told(self._raced(note))
 
     # How
 
@@ -355,6 +358,15 @@ class Uploads:
             if done is None or done.blob != str(path):
                 path.unlink(missing_ok=True)
         return done
+
+    def _told(self, upload: Upload) -> Upload:
+        """Wake the jobs that wait for an upload, once no more of it comes."""
+        if upload.state is not UploadState.OPEN:
+            with self._database.reading() as conn:
+                waiting = upload_rows.needed_by(conn, upload.id)
+            if waiting:
+                self._nudge(waiting)
+        return upload
 
     def _raced(self, change: Callable[[Connection], Result]) -> Result:
         """The change, made again as long as somebody else was first (PostgreSQL)."""

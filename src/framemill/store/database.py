@@ -4,7 +4,7 @@ import fcntl
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from framemill.store.accounts import ensure_account
 from framemill.store.engines import BUSY_SECONDS, parse_url, postgresql_engine, sqlite_engine
 from framemill.store.schema import farm
 from framemill.store.trouble import is_disk_full
+from framemill.store.turns import Turns
 
 # Any number will do that nobody else takes in this database: "framemil", as eight letters.
 _WRITE_LOCK = int.from_bytes(b"framemil")
@@ -31,6 +32,8 @@ class Database:
     they can be seen. Keep it short and wait for nothing inside. Readers and the writer do not wait for each other.
     """
 
+    _turns: Turns | None = None
+
     def __init__(self, url: str | URL) -> None:
         """Nothing is opened yet. Raises `WrongUse` for an address that cannot be used."""
         self.url = parse_url(url)
@@ -39,6 +42,8 @@ class Database:
             # written in between, whatever the busy timeout says.
             self._write = sqlite_engine(self.url, begin="BEGIN IMMEDIATE", writes=True)
             self._read = sqlite_engine(self.url, begin="BEGIN", writes=False)
+            # There is one writing connection, so one thread at a time asks for a turn.
+            self._turns = Turns(Path(f"{self.url.database}-turn"))
         else:
             self._write = postgresql_engine(self.url)
             self._read = self._write.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
@@ -55,7 +60,7 @@ class Database:
         Raises `DiskFull`. A thread that opens a second one inside the first waits for itself, and fails in the end.
         """
         try:
-            with self._write.begin() as conn:
+            with self._write.connect() as conn, self._turn(), conn.begin():
                 if not self.is_sqlite:
                     conn.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _WRITE_LOCK})
                 yield conn
@@ -63,6 +68,9 @@ class Database:
             if not is_disk_full(error):
                 raise
             raise DiskFull(f"The disk is full: nothing can be written to {self.name}.") from None
+
+    def _turn(self) -> AbstractContextManager[None]:
+        return nullcontext() if self._turns is None else self._turns.mine()
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -136,6 +144,8 @@ class Database:
 
     def close(self) -> None:
         """Close every connection that is not in use."""
+        if self._turns is not None:
+            self._turns.close()
         self._write.dispose()
         self._read.dispose()
 

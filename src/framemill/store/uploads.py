@@ -81,9 +81,14 @@ def remove_upload(conn: Connection, upload_id: str) -> None:
 
 def is_needed(conn: Connection, upload_id: str) -> bool:
     """Whether a job that has not ended has it for a source."""
-    query = select(inputs.c.id).join(jobs, jobs.c.id == inputs.c.job_id)
-    mine = query.where(inputs.c.upload_id == upload_id, jobs.c.state.in_(sorted(ACTIVE_JOB))).limit(1)
-    return conn.execute(mine).first() is not None
+    return bool(needed_by(conn, upload_id, limit=1))
+
+
+def needed_by(conn: Connection, upload_id: str, limit: int = 1000) -> list[str]:
+    """Jobs that have it for a source and have not ended."""
+    query = select(jobs.c.id).distinct().join(inputs, jobs.c.id == inputs.c.job_id)
+    mine = query.where(inputs.c.upload_id == upload_id, jobs.c.state.in_(sorted(ACTIVE_JOB))).limit(limit)
+    return list(conn.execute(mine).scalars())
 
 
 def referred_to(conn: Connection, upload_ids: Collection[str]) -> set[str]:

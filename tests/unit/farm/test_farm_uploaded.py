@@ -100,3 +100,19 @@ def test_bytes_that_were_taken_away_fail_the_job(farm: Farm) -> None:
     completed(farm, submitted(farm)).unlink()
 
     assert farm.run().reason is Reason.SOURCE_MISSING
+
+
+def test_who_waits_goes_on_as_soon_as_it_is_told(farm: Farm) -> None:
+    """A look now and again is for news that were lost: with hundreds of jobs that wait it may be seldom."""
+    upload = submitted(farm)
+
+    async def scene() -> float:
+        async with farm.running() as coordinator:
+            await asyncio.sleep(31)  # it has just looked
+            completed(farm, upload)
+            began = asyncio.get_running_loop().time()
+            await coordinator.jobs.wake(["j"])
+            await coordinator.jobs.ended("j")
+            return asyncio.get_running_loop().time() - began
+
+    assert play(scene()) < 20

@@ -9,7 +9,7 @@ from framemill.services.links import uploaded_by
 from framemill.services.uploads import BEARER, Uploads
 
 
-def parts_of(request: Request) -> ApiParts:
+async def parts_of(request: Request) -> ApiParts:
     """The application's parts."""
     parts: ApiParts = request.app.state.parts
     return parts
@@ -18,14 +18,14 @@ def parts_of(request: Request) -> ApiParts:
 Parts = Annotated[ApiParts, Depends(parts_of)]
 
 
-def _uploads(parts: Parts) -> Uploads:
-    return Uploads(parts.database, parts.files, caller=BEARER)
+async def _uploads(parts: Parts) -> Uploads:
+    return Uploads(parts.database, parts.files, caller=BEARER, nudge=parts.nudge)
 
 
 TheUploads = Annotated[Uploads, Depends(_uploads)]
 
 
-def _upload_id(token: str, parts: Parts) -> str:
+async def _upload_id(token: str, parts: Parts) -> str:
     return uploaded_by(parts.seals, token)
 
 

@@ -37,7 +37,7 @@ _CHECKSUM_MISMATCH = 460
 _NUMBER = re.compile(r"\d{1,18}", re.ASCII)
 
 
-def _speaks(request: Request, parts: Parts) -> None:
+async def _speaks(request: Request, parts: Parts) -> None:
     """Raise `HTTPException` for another version of the protocol, or none."""
     if request.headers.get("tus-resumable") != VERSION:
         told = f"Send Tus-Resumable: {VERSION}; a plain PUT goes to the upload's url."
@@ -62,7 +62,7 @@ async def create(request: Request, parts: Parts, caller: TheCaller) -> Response:
     if length is None and request.headers.get("upload-defer-length") != "1":
         raise WrongUse("Upload-Length is missing, and so is Upload-Defer-Length: 1.")
     said = _metadata(request.headers.get("upload-metadata", ""))
-    uploads = Uploads(parts.database, parts.files, caller=caller)
+    uploads = Uploads(parts.database, parts.files, caller=caller, nudge=parts.nudge)
     asked = NewUpload(
         filename=said.get("filename") or said.get("name") or "upload",
         size=length,

@@ -20,7 +20,7 @@ ADMINS = Depends(admins_only)
 CHANGED = {**MISSING, **CONFLICT}
 
 
-def _accounts(parts: Parts, caller: TheCaller) -> Accounts:
+async def _accounts(parts: Parts, caller: TheCaller) -> Accounts:
     return Accounts(parts.database, caller)
 
 

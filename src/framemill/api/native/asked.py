@@ -17,7 +17,7 @@ PATIENCE_SECONDS = 2.0
 """How long a route waits for the coordinator where it can do without."""
 
 
-def _parts(request: Request) -> ApiParts:
+async def _parts(request: Request) -> ApiParts:
     parts: ApiParts = request.app.state.parts
     return parts
 
@@ -25,7 +25,7 @@ def _parts(request: Request) -> ApiParts:
 Parts = Annotated[ApiParts, Depends(_parts)]
 
 
-def _api_url(request: Request, parts: Parts) -> str:
+async def _api_url(request: Request, parts: Parts) -> str:
     return api_url(request, parts)
 
 
@@ -33,7 +33,7 @@ ApiUrl = Annotated[str, Depends(_api_url)]
 """`https://host/v1`, as the client has asked for it: what `Location` begins with."""
 
 
-def _jobs(parts: Parts, caller: TheCaller, ids: TheIds) -> Jobs:
+async def _jobs(parts: Parts, caller: TheCaller, ids: TheIds) -> Jobs:
     return Jobs(parts.database, parts.nudge, caller=caller, ids=ids, desk=parts.desk)
 
 

@@ -21,7 +21,7 @@ IdCursor = Annotated[str | None, Query(max_length=200, description="`next_cursor
 Whose = Annotated[str | None, Query(alias="account", max_length=200, description="Of that account; an admin may ask.")]
 
 
-def _keys(parts: Parts, caller: TheCaller) -> Keys:
+async def _keys(parts: Parts, caller: TheCaller) -> Keys:
     return Keys(parts.database, caller)
 
 

@@ -20,7 +20,7 @@ WRITES = Depends(needs("jobs:write"))
 SeqCursor = Annotated[int | None, Query(ge=1, le=2**63 - 1, description="`next_cursor` of the page before.")]
 
 
-def _ledger(parts: Parts, caller: TheCaller) -> Ledger:
+async def _ledger(parts: Parts, caller: TheCaller) -> Ledger:
     return Ledger(parts.database, caller)
 
 

@@ -59,7 +59,7 @@ class EventStream(StreamingResponse):
         await super().__call__({**scope, "asgi": {**scope.get("asgi", {}), "spec_version": "2.3"}}, receive, send)
 
 
-def the_feed(request: Request) -> Feed:
+async def the_feed(request: Request) -> Feed:
     """The one of this application."""
     feed: Feed = request.app.state.feed
     return feed

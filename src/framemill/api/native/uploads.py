@@ -21,14 +21,14 @@ Cursor = Annotated[str | None, Query(pattern=r"^[0-9a-f-]{36}$", description="`n
 Id = Annotated[str, Path(max_length=200)]
 
 
-def _uploads(parts: Parts, caller: TheCaller, ids: TheIds) -> Uploads:
-    return Uploads(parts.database, parts.files, caller=caller, ids=ids)
+async def _uploads(parts: Parts, caller: TheCaller, ids: TheIds) -> Uploads:
+    return Uploads(parts.database, parts.files, caller=caller, ids=ids, nudge=parts.nudge)
 
 
 TheUploads = Annotated[Uploads, Depends(_uploads)]
 
 
-def _base(request: Request, parts: Parts) -> str:
+async def _base(request: Request, parts: Parts) -> str:
     return base_url(request, parts)
 
 

@@ -20,7 +20,7 @@ ADMINS = Depends(admins_only)
 CHANGED = {**MISSING, **CONFLICT}
 
 
-def _users(parts: Parts, caller: TheCaller) -> Users:
+async def _users(parts: Parts, caller: TheCaller) -> Users:
     return Users(parts.database, caller)
 
 

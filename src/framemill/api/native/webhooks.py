@@ -22,7 +22,7 @@ Cursor = Annotated[str | None, Query(pattern=r"^[0-9a-f-]{36}$", description="`n
 JobId = Annotated[str, Query(pattern=r"^[0-9a-f-]{1,36}$", description="The job that they are about.")]
 
 
-def _webhooks(parts: Parts, caller: TheCaller, ids: TheIds) -> Webhooks:
+async def _webhooks(parts: Parts, caller: TheCaller, ids: TheIds) -> Webhooks:
     return Webhooks(parts.database, parts.nudge, parts.desk, caller=caller, ids=ids)
 
 

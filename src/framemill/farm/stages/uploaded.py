@@ -1,6 +1,7 @@
 """Inputs that are uploads: waited for until they are here, and read where they lie."""
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,7 +15,8 @@ from framemill.jobs.uploads import Upload, UploadState
 from framemill.policy.waiting import Code
 from framemill.store import uploads as upload_rows
 
-_LOOK_SECONDS = 1.0
+_LOOK_SECONDS = 30.0
+"""How often it is looked for an upload of which nobody has told that it is here: hundreds of jobs may wait for days."""
 _GONE = {UploadState.ABORTED, UploadState.EXPIRED}
 
 
@@ -24,6 +26,7 @@ async def uploaded(one: OneJob, job: Job, inputs: Sequence[Input]) -> list[Input
     Waits as long as any is on its way and the job is as it was. Raises nothing for an upload that is gone.
     """
     while True:
+        one.news.clear()
         found = [await _looked_at(one, source) for source in inputs]
         missing = [source for source in found if _waits(source)]
         if not missing:
@@ -31,7 +34,8 @@ async def uploaded(one: OneJob, job: Job, inputs: Sequence[Input]) -> list[Input
         names = ", ".join(source.filename or source.uri for source in missing)
         sentence = f"Of {names} not all has been uploaded yet."
         await one.store.wait_for(Waiting(code=Code.SOURCE_WAITING, sentence=sentence))
-        await asyncio.sleep(_LOOK_SECONDS)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(one.news.wait(), _LOOK_SECONDS)
         now, _, _ = await one.store.load()
         if (now.state, now.attempt) != (job.state, job.attempt):  # whoever takes it up then waits on
             return [source for source in found if not _waits(source)]
