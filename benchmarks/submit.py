@@ -85,8 +85,10 @@ async def _rounds(app: Any, count: int) -> dict[str, list[float]]:
 
 
 async def farm(url: str, key: str, seconds: float) -> None:
-    """500 at once, then 100 a second. The farm is paused meanwhile: what runs goes on, and the jobs are queued; they are
-    removed in the end. The client is aiohttp: httpx takes more CPU to ask than the farm to answer."""
+    """500 at once, then 100 a second. The farm is paused meanwhile: what runs goes on, and the jobs are queued.
+
+    They are removed in the end. The client is aiohttp: httpx takes more CPU to ask than the farm to answer.
+    """
     mark = uuid.uuid4().hex
     connector = aiohttp.TCPConnector(limit=MANY)
     async with aiohttp.ClientSession(url, headers={"X-API-Key": key}, connector=connector) as client:

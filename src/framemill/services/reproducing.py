@@ -20,7 +20,8 @@ def job_command(job: Job, source: Input, output: Output) -> str:
     """The command that makes the same bytes on any machine of the same kind; for a shell. Secrets are masked."""
     container = output.settings.container
     name = output.name if container != "package" else f"{output.name}/"
-    argv = ["framemill", "encode", mask_url(source.uri), "-o", name]
+    path = mask_url(source.uri) if source.upload_id is None else source.filename or source.uri
+    argv = ["framemill", "encode", path, "-o", name]
     usual = PRESETS.get(output.preset or "")
     if usual is not None:
         argv += ["--preset", usual.name]
