@@ -195,3 +195,25 @@ def test_a_child_that_somebody_has_killed_did_not_fail_by_itself() -> None:
             await running
 
     asyncio.run(killed())
+
+
+def test_a_child_is_gone_when_its_caller_is_however_often_it_is_cancelled() -> None:
+    """Its end is waited for in a thread, which must not outlive the loop that it tells."""
+    word = f"{ENDLESS[-1]}  # cancelled twice"
+
+    async def cancelled() -> tuple[int, list[psutil.Process]]:
+        running = asyncio.create_task(process.run([sys.executable, "-c", word]))
+        await until(lambda: bool(children("cancelled twice")))
+        pids = [child.pid for child in children("cancelled twice")]
+        running.cancel()
+        for _ in range(20):
+            await asyncio.sleep(0)
+            running.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await running
+        return pids[0], children("cancelled twice")
+
+    pid, left = asyncio.run(cancelled())
+
+    assert left == []
+    assert f"reaper-{pid}" not in {thread.name for thread in threading.enumerate()}

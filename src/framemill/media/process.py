@@ -235,7 +235,8 @@ async def _reaped_on_the_way_out(
     def reap() -> None:
         _, wait_status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(wait_status)
-        loop.call_soon_threadsafe(ended.set_result, (process.returncode, used_by(usage)))
+        with contextlib.suppress(RuntimeError):  # the loop is closed: whoever waited was interrupted
+            loop.call_soon_threadsafe(ended.set_result, (process.returncode, used_by(usage)))
 
     threading.Thread(target=reap, name=f"reaper-{process.pid}", daemon=True).start()
     try:
@@ -244,7 +245,19 @@ async def _reaped_on_the_way_out(
         if process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(process.pid, signal.SIGKILL)
-        await ended
+        await _whatever_comes(ended)
+
+
+async def _whatever_comes(ended: "asyncio.Future[tuple[int, Usage]]") -> None:
+    """Wait for the end of a child that was killed, however often the waiting is cancelled; then it is."""
+    cancelled: asyncio.CancelledError | None = None
+    while not ended.done():
+        try:
+            await asyncio.shield(ended)
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        raise cancelled
 
 
 async def _read(ours: socket.socket, reading: Callable[[asyncio.StreamReader], Awaitable[T]]) -> T:
