@@ -198,22 +198,23 @@ def test_a_child_that_somebody_has_killed_did_not_fail_by_itself() -> None:
 
 
 def test_a_child_is_gone_when_its_caller_is_however_often_it_is_cancelled() -> None:
-    """Its end is waited for in a thread, which must not outlive the loop that it tells."""
-    word = f"{ENDLESS[-1]}  # cancelled twice"
+    """Its end is waited for in a thread, which must find somebody to tell."""
+    complaints: list[object] = []
 
-    async def cancelled() -> tuple[int, list[psutil.Process]]:
-        running = asyncio.create_task(process.run([sys.executable, "-c", word]))
-        await until(lambda: bool(children("cancelled twice")))
-        pids = [child.pid for child in children("cancelled twice")]
-        running.cancel()
-        for _ in range(20):
-            await asyncio.sleep(0)
+    async def cancelled() -> bool:
+        asyncio.get_running_loop().set_exception_handler(lambda _, told: complaints.append(told))
+        running = asyncio.create_task(process.run([sys.executable, "-c", f"{FOREVER}  # cancelled"]))
+        await until(lambda: bool(children("# cancelled")))
+        (child,) = children("# cancelled")
+        reaper = next(thread for thread in threading.enumerate() if thread.name == f"reaper-{child.pid}")
+        child.suspend()
+        while not running.done():
             running.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await running
-        return pids[0], children("cancelled twice")
+            await asyncio.sleep(0)
+        waited = not reaper.is_alive() or not psutil.pid_exists(child.pid)
+        await until(lambda: not reaper.is_alive())
+        await asyncio.sleep(0)
+        return waited
 
-    pid, left = asyncio.run(cancelled())
-
-    assert left == []
-    assert f"reaper-{pid}" not in {thread.name for thread in threading.enumerate()}
+    assert asyncio.run(cancelled())
+    assert complaints == []
