@@ -1,6 +1,5 @@
 """A package on a farm that stays: played while it is encoded, the same bytes in the end, nothing left behind."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +13,6 @@ from framemill.errors import NotFound
 from framemill.services.playing import playable_file
 
 pytestmark = [pytest.mark.farm, pytest.mark.timeout(300)]
-
-
-@pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    made = Service(tmp_path_factory.mktemp("farm"))
-    made.up()
-    yield made
-    made.close()
-    made.down("--now")
 
 
 @pytest.fixture(scope="module")

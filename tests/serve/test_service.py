@@ -8,7 +8,6 @@ import signal
 import sqlite3
 import tarfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,15 +19,6 @@ from service_farm import Service, until
 from framemill.config import DataFolder
 
 pytestmark = [pytest.mark.farm, pytest.mark.timeout(300)]
-
-
-@pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    made = Service(tmp_path_factory.mktemp("farm"))
-    made.up()
-    yield made
-    made.close()
-    made.down("--now")
 
 
 @pytest.fixture(scope="module")

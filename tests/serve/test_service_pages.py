@@ -1,7 +1,6 @@
 """The pages of a real farm: a film that is dropped becomes one that plays, before all of it is encoded."""
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import clips
@@ -11,15 +10,6 @@ from playwright.sync_api import expect
 from service_farm import Service
 
 pytestmark = [pytest.mark.farm, pytest.mark.timeout(300)]
-
-
-@pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    made = Service(tmp_path_factory.mktemp("farm"))
-    made.up()
-    yield made
-    made.close()
-    made.down("--now")
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from framemill.dashboard import words
 from framemill.jobs.model import Delivery, Event, Output
 from framemill.jobs.states import ENDED_JOB
 from framemill.secrets import mask, mask_url
-from framemill.services.charting import FATES, Cell, Chart, Span
+from framemill.services.charting import FATES, Cell, Chart, Span, outputs_with_cells
 from framemill.services.jobs import Shown
 from framemill.services.logbook import Line
 
@@ -47,28 +47,24 @@ def stages(spans: Sequence[Span]) -> str:
 
 def outputs(chart: Chart, link: Callable[[str, str], str]) -> str:
     """Every output with its renditions and its files; `link` is of (output, path)."""
-    return "".join(_output(chart, one, link) for one in chart.shown.outputs)
+    return "".join(_output(chart, one, rows, link) for one, rows in outputs_with_cells(chart))
 
 
-def _output(chart: Chart, output: Output, link: Callable[[str, str], str]) -> str:
+def _output(chart: Chart, output: Output, cells: Mapping[int, Sequence[Cell]], link: Callable[[str, str], str]) -> str:
     mine = [row for row in chart.shown.deliveries if row.output_id == output.id]
-    inside = _renditions(chart, output) + _files(mine, link)
+    inside = _renditions(chart, output, cells) + _files(mine, link)
     if output.message:
         inside = f'<p class="fm-why">{escape(mask(output.message))}</p>' + inside
     told = f"{output.preset or 'settings of its own'}" + (f" → {mask_url(output.target)}" if output.target else "")
     return titled(output.name, f"<p>{escape(told)}</p>{inside}")
 
 
-def _renditions(chart: Chart, output: Output) -> str:
+def _renditions(chart: Chart, output: Output, by_rendition: Mapping[int, Sequence[Cell]]) -> str:
     """What is known of them: the report's figures once there is one, until then how far they are."""
     for one in (chart.shown.job.report or {}).get("outputs", ()):
         if one["name"] == output.name:
             names = ("rendition", "size", "encoder", "bitrate", "pictures", "frames per CPU second")
             return _table(names, [_rendition(each) for each in one["renditions"]])
-    by_rendition: dict[int, list[Cell]] = {}
-    for cell in chart.cells:
-        if cell.output_id == output.id:
-            by_rendition.setdefault(cell.rendition, []).append(cell)
     rows = [_under_way(number, cells) for number, cells in sorted(by_rendition.items())]
     return _table(("rendition", "encoded", "chunks", "running on"), rows) if rows else ""
 

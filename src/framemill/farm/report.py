@@ -12,6 +12,7 @@ from framemill.media import ffmpeg
 from framemill.media.encode import group_command
 from framemill.media.ladder import Picture
 from framemill.media.options import ENCODERS
+from framemill.media.plan import Group
 from framemill.media.title import Title
 
 #: Version of the report's shape; grows when a field changes its meaning.
@@ -138,13 +139,16 @@ def with_commands(title: Title, facts: dict[str, Any]) -> dict[str, Any]:
         return facts
     commands: dict[int, list[str]] = {}
     for group in title.film.plan.groups:
-        witness = Path(f"group-{group.number:05d}.framehash")
-        for rendition, picture in enumerate(title.film.pictures):
-            numbers = range(group.first_chunk, group.end_chunk)
-            outputs = [Path(f"{picture.name}-{number:05d}.mp4") for number in numbers]
-            argv = group_command(title, rendition, group, outputs, witness)
-            commands.setdefault(group.number, []).append(ffmpeg.quoted([ffmpeg.binary(), *argv]))
+        commands[group.number] = [command_of(title, rendition, group) for rendition in range(len(title.film.pictures))]
     return {**facts, "chunks": [{**chunk, "commands": commands[chunk["group"]]} for chunk in facts["chunks"]]}
+
+
+def command_of(title: Title, rendition: int, group: Group) -> str:
+    """The ffmpeg command that encodes a group's chunks of one rendition into files of the folder it runs in."""
+    name = title.pictured.pictures[rendition].name
+    outputs = [Path(f"{name}-{number:05d}.mp4") for number in range(group.first_chunk, group.end_chunk)]
+    argv = group_command(title, rendition, group, outputs, Path(f"group-{group.number:05d}.framehash"))
+    return ffmpeg.quoted([ffmpeg.binary(), *argv])
 
 
 def _output(output: Output, title: Title, rows: Sequence[ChunkRow], written: Stitched) -> dict[str, Any]:

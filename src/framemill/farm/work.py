@@ -6,15 +6,13 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from framemill.farm.errands import Piece
 from framemill.farm.orders import ExtraOrder
-from framemill.jobs.settings import VideoCodec
+from framemill.media.estimate import SECONDS_A_MEGAPIXEL, SOUND_SECONDS
 from framemill.media.plan import Chunk
 from framemill.media.title import Title
 from framemill.policy.tasks import Standing, Task
 from framemill.store.chunks import UnfinishedChunk
 
-#: Seconds that a usual slot takes for a million pixels, at the encoder's usual speed (`benchmarks/README.md`).
-_SECONDS_A_MEGAPIXEL: Mapping[VideoCodec, float] = {"h264": 0.03, "h265": 0.1, "av1": 0.07, "vp9": 0.15}
-_SECONDS_A_SECOND: Mapping[str, float] = {"sound": 0.02, "text": 0.001, "remux": 0.005}
+_SECONDS_A_SECOND: Mapping[str, float] = {"sound": SOUND_SECONDS, "text": 0.001, "remux": 0.005}
 """What extras take for each second of the title."""
 
 
@@ -134,7 +132,7 @@ def _seconds_an_effort(title: Title, rendition: int) -> float:
     film = title.pictured
     picture = film.pictures[rendition]
     whole = sum(chunk.effort for chunk in film.plan.chunks) or 1
-    rate = _SECONDS_A_MEGAPIXEL.get(title.settings.video_codec, 0.05)
+    rate = SECONDS_A_MEGAPIXEL.get(title.settings.video_codec, 0.05)
     return len(film.index.pts) * picture.width * picture.height / 1e6 * rate / whole
 
 

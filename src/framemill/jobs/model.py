@@ -24,6 +24,14 @@ def new_id() -> str:
     return str(uuid_utils.uuid7())
 
 
+def could_be_id(text: str) -> bool:
+    """Whether it can be an id at all; the database is not asked for what cannot."""
+    return len(text) <= _ID_LETTERS and text.isascii() and text.isprintable()
+
+
+_ID_LETTERS = 36
+
+
 class Limits(Value):
     """What a job may use at most; it tightens the account's limits and never widens them."""
 

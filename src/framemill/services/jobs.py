@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 
 from framemill.errors import Conflict, InvalidTransition, NotFound, StaleWrite, WrongUse
 from framemill.jobs import lifecycle
-from framemill.jobs.model import ChunkRow, Delivery, Event, Input, Job, Keep, Limits, Output, Waiting
+from framemill.jobs.model import ChunkRow, Delivery, Event, Input, Job, Keep, Limits, Output, Waiting, could_be_id
 from framemill.jobs.settings import RunSettings, Value
 from framemill.jobs.states import (
     ENDED_JOB,
@@ -65,7 +65,6 @@ _Rewritten: TypeAlias = tuple[Job, Sequence[Input], Sequence[Output]]
 """A job as it shall be, with its parts."""
 
 _MOST_TRIES = 10  # writers of one job are few: its owner, the coordinator
-_LONGEST_ID = 36
 
 
 @dataclass(frozen=True, slots=True)
@@ -421,8 +420,7 @@ class Jobs:
         ]
 
     def _loaded(self, conn: Connection, job_id: str) -> tuple[Job, list[Input], list[Output]]:
-        plausible = len(job_id) <= _LONGEST_ID and job_id.isascii() and job_id.isprintable()
-        found = job_rows.load_job(conn, job_id) if plausible else None
+        found = job_rows.load_job(conn, job_id) if could_be_id(job_id) else None
         if found is None or self._caller.sees not in {None, found[0].account}:
             raise NotFound(f"There is no job {job_id!r}.")
         return found

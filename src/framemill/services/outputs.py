@@ -10,7 +10,7 @@ from argon2 import PasswordHasher
 from argon2.exceptions import Argon2Error, InvalidHashError
 
 from framemill.errors import Forbidden, KeyRefused, LinkExpired, NotFound
-from framemill.jobs.model import Delivery, Output
+from framemill.jobs.model import Delivery, Output, could_be_id
 from framemill.services.callers import Caller
 from framemill.services.fileplace import FilePlace
 from framemill.storage.http import is_remote
@@ -23,7 +23,6 @@ LINK_SECONDS = 24 * 3600
 """How long a link is good, where nothing else is said."""
 
 _FIRST = "master.m3u8"
-_LONGEST_ID = 36
 _MOST_KNOWN = 1000
 
 
@@ -88,9 +87,8 @@ class Outputs:
 
     def shown(self, output_id: str) -> ShownOutput:
         """An output of the caller's. Raises `NotFound`."""
-        plausible = len(output_id) <= _LONGEST_ID and output_id.isascii() and output_id.isprintable()
         with self._database.reading() as conn:
-            owned = output_rows.load_output(conn, output_id) if plausible else None
+            owned = output_rows.load_output(conn, output_id) if could_be_id(output_id) else None
             if owned is None or self._caller.sees not in {None, owned.account}:
                 raise NotFound(f"There is no output {output_id!r}.")
             files = output_rows.published_files(conn, output_id)

@@ -1,16 +1,14 @@
 """How to do again by hand what the farm did: a whole job, or one chunk with nothing of the farm around it."""
 
 import shlex
-from pathlib import Path
 
 from framemill.errors import NotFound
 from framemill.farm.job import OneJob
+from framemill.farm.report import command_of
 from framemill.farm.titles import load_title
 from framemill.jobs.model import Input, Job, Output
 from framemill.jobs.presets import PRESETS
 from framemill.jobs.settings import RunSettings
-from framemill.media import ffmpeg
-from framemill.media.encode import group_command
 from framemill.media.title import Title
 from framemill.secrets import mask_url
 from framemill.storage.local import LocalBlobs
@@ -51,10 +49,7 @@ def command_in(title: Title, rendition: int, number: int) -> str:
     if film is None or not (0 <= rendition < len(film.pictures) and 0 <= number < len(film.plan.chunks)):
         raise NotFound("The plan holds no such chunk.")
     group = next(group for group in film.plan.groups if group.first_chunk <= number < group.end_chunk)
-    name = film.pictures[rendition].name
-    outputs = [Path(f"{name}-{each:05d}.mp4") for each in range(group.first_chunk, group.end_chunk)]
-    argv = group_command(title, rendition, group, outputs, Path(f"group-{group.number:05d}.framehash"))
-    return ffmpeg.quoted([ffmpeg.binary(), *argv])
+    return command_of(title, rendition, group)
 
 
 def _changed(values: object, usual: object) -> dict[str, object]:

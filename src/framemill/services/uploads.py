@@ -18,6 +18,7 @@ from pydantic import Field
 from sqlalchemy import Connection
 
 from framemill.errors import Conflict, LinkExpired, NotFound, StaleWrite, TooLarge, WrongUse
+from framemill.jobs.model import could_be_id
 from framemill.jobs.settings import Value
 from framemill.jobs.states import advance
 from framemill.jobs.uploads import (
@@ -47,7 +48,6 @@ BEARER = Caller(scopes=frozenset({"uploads"}), admin=True, actor="link")
 """Whoever holds a link that the farm has signed: the link names the one upload, so they see no other."""
 
 _UNDER_WAY = (UploadState.OPEN.value,)
-_LONGEST_ID = 36
 _LONGEST_NAME = 255  # bytes
 _ODD = re.compile(r"[\x00-\x1f\x7f/\\]")
 _MOST_TRIES = 10
@@ -379,8 +379,7 @@ class Uploads:
         raise Conflict("The upload changes all the time; try again.")
 
     def _loaded(self, conn: Connection, upload_id: str) -> Upload:
-        plausible = len(upload_id) <= _LONGEST_ID and upload_id.isascii() and upload_id.isprintable()
-        found = upload_rows.load_upload(conn, upload_id) if plausible else None
+        found = upload_rows.load_upload(conn, upload_id) if could_be_id(upload_id) else None
         if found is None or self._caller.sees not in {None, found.account}:
             raise NotFound(f"There is no upload {upload_id!r}.")
         return found
@@ -399,7 +398,7 @@ def ended(conn: Connection, upload: Upload, event: UploadEvent, message: str, un
 
 def usable(conn: Connection, upload_id: str, caller: Caller) -> Upload:
     """An upload that a job may name as its source, come or not. Raises `NotFound` and `Conflict`."""
-    found = upload_rows.load_upload(conn, upload_id) if len(upload_id) <= _LONGEST_ID else None
+    found = upload_rows.load_upload(conn, upload_id) if could_be_id(upload_id) else None
     if found is None or caller.sees not in {None, found.account}:
         raise NotFound(f"There is no upload {upload_id!r}.")
     if found.state in {UploadState.ABORTED, UploadState.EXPIRED}:
