@@ -3,6 +3,7 @@
     python benchmarks/chaos.py 7 --schedules 200 --json rows.json
     python benchmarks/chaos.py 7 --only 13
     python benchmarks/chaos.py 7 --faults 'kill:*,chunk:*' --gcs memory
+    FRAMEMILL_BLOBS_ENDPOINT=… python benchmarks/chaos.py 7 --database postgresql://… --blobs s3://bucket/chaos
 
 One farm in service mode, on a folder of its own, encodes the same clip again and again; nothing is taken from an
 earlier run. Each schedule does one to three faults to it, at times counted from the start of encoding. It is green if
@@ -36,9 +37,9 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks.chaos_farm import CHUNK_FRAMES, SLOTS, TestedFarm, differing, hashes, make_clip, only_file
+from benchmarks.chaos_farm import CHUNK_FRAMES, SLOTS, TestedFarm, differing, hashes, make_clip, make_clock, only_file
 from benchmarks.chaos_faults import NotThere, Undo, mount_small, namespace_command, strike, unmount
-from benchmarks.chaos_plan import CLOCK, KINDS, Fault, Schedule, chosen, draw
+from benchmarks.chaos_plan import CLOCKS, KINDS, Fault, Schedule, chosen, draw
 from benchmarks.chaos_proof import Done, Record, judged
 from benchmarks.chaos_words import rows, table, tell
 from rich.console import Console
@@ -122,7 +123,8 @@ class Chaos:
     def _asked(self, folder: Path, names: Sequence[str]) -> dict[str, Any]:
         outputs = [{"target": str(folder / name), "settings": dict(_OUTPUTS[name])} for name in names]
         run = {"chunk_frames": CHUNK_FRAMES, "reuse": "off"}
-        return {"inputs": [{"uri": str(self._clip)}], "outputs": outputs, "run": run}
+        limits = {"max_process_seconds": 3 * JOB_SECONDS}  # less than the farm's clock is set by
+        return {"inputs": [{"uri": str(self._clip)}], "outputs": outputs, "run": run, "limits": limits}
 
     def _disturb(self, job_id: str, schedule: Schedule, record: Record) -> None:
         until = time.monotonic() + JOB_SECONDS
@@ -214,13 +216,15 @@ def main() -> None:
             mount_small(root, _DISK_BYTES)
         (root / "farm").mkdir(parents=True)
         clip = make_clip(scratch, arguments.seconds)
-        farm = TestedFarm(root / "farm", gcs=arguments.gcs)
+        clock = make_clock(scratch) if arguments.clock else None
+        durable = {"database": arguments.database, "blobs": arguments.blobs}
+        farm = TestedFarm(root / "farm", gcs=arguments.gcs, clock=clock, **durable)
         chaos = Chaos(farm, clip, scratch / "outputs")
         console.print(
             f"seed {arguments.seed}: {len(schedules)} schedules, {len(kinds)} kinds of faults, gcs {arguments.gcs}"
         )
         try:
-            farm.start()
+            farm.start(arguments.patience)
             console.print(f"a run without faults takes {chaos.make_reference():.1f} s")
             _all(chaos, schedules, records, console=console, seed=arguments.seed, patience=arguments.patience)
         except (FarmError, KeyboardInterrupt) as error:
@@ -262,7 +266,7 @@ def _all(
                     console.print(f"    {word}", markup=False)
             if record.troubles:
                 chaos.farm.end()
-                chaos.farm.start()
+                chaos.farm.start(patience)
             progress.advance(bar)
 
 
@@ -273,7 +277,7 @@ def _kinds(arguments: argparse.Namespace, console: Console) -> list[str]:
     except ValueError as error:
         sys.exit(str(error))
     if arguments.list:
-        console.print("\n".join([*KINDS, CLOCK]))
+        console.print("\n".join([*KINDS, *CLOCKS]))
         sys.exit()
     if "disk:full" in kinds and not arguments.small_disk:
         words = namespace_command()
@@ -292,7 +296,9 @@ def _arguments() -> argparse.Namespace:
     add("--only", type=int, metavar="N", help="the schedule of that number alone")
     add("--faults", default="", metavar="KIND,…", help="kinds or patterns (default: all)")
     add("--gcs", choices=("rocksdb", "memory"), default="rocksdb", help="where Ray keeps its cluster's state")
-    add("--clock", action="store_true", help="set the machine's clock, too; needs root, and disturbs everybody")
+    add("--database", default="", metavar="URL", help="an empty PostgreSQL database (default: SQLite)")
+    add("--blobs", default="", metavar="URL", help="s3://bucket/prefix, opened by what FRAMEMILL_BLOBS_… say")
+    add("--clock", action="store_true", help="set the clock that the farm sees, too; needs a C compiler")
     add("--seconds", type=float, default=24.0, metavar="N", help="length of the clip (default: 24)")
     add("--patience", type=float, default=1.0, metavar="N", help="so many times as long may recovery take (default: 1)")
     add("--folder", type=Path, metavar="DIR", help="where to make a scratch folder (default: the system's)")

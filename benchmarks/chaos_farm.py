@@ -6,21 +6,23 @@ import contextlib
 import hashlib
 import json
 import os
+import shutil
 import signal
 import socket
-import sqlite3
+import struct
 import subprocess
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import psutil
-from benchmarks.chaos_proof import Order
+from benchmarks.chaos_proof import Order, by_our_clock
 from benchmarks.measuring import run_alone
+from sqlalchemy import text
 
 from framemill.client import Framemill
 from framemill.config import DataFolder
@@ -30,6 +32,7 @@ from framemill.serve.farmfile import FarmFile, read_farm
 from framemill.serve.processes import Lookout, marked
 from framemill.serve.roles import role_of
 from framemill.serve.watch import Seen
+from framemill.store.database import Database
 
 SLOTS = 2
 CHUNK_FRAMES = 40
@@ -37,6 +40,7 @@ _STANDING = frozenset({"worker", "coordinator", "stitcher", "replica", "proxy", 
 _START_SECONDS = 180.0
 _LOOK_SECONDS = 0.2
 _UP = ("-m", "framemill", "up")
+_CLOCK_SOURCE = Path(__file__).with_name("chaos_clock.c")
 
 
 def make_clip(folder: Path, seconds: float, height: int = 480) -> Path:
@@ -62,30 +66,44 @@ def free_port() -> int:
 class TestedFarm:
     """One farm on a folder of its own."""
 
-    def __init__(self, root: Path, *, gcs: str) -> None:
+    def __init__(self, root: Path, *, gcs: str, clock: Path | None = None, database: str = "", blobs: str = "") -> None:
+        """`clock`: the library of `make_clock`, by which `set_clock` changes what its processes see.
+
+        `database`, `blobs`: URLs, where it is no farm on a folder alone; the environment has what opens the bucket.
+        """
         self.folder = DataFolder(root)
+        self._database = Database(database or self.folder.database_url)
+        self._shift = root / "clock"
         self._variables = {
             "FRAMEMILL_DATA_DIR": str(root),
             "FRAMEMILL_PORT": str(free_port()),
             "FRAMEMILL_SLOTS": str(SLOTS),
             "FRAMEMILL_GCS_STORAGE": gcs,
+            "FRAMEMILL_RAY_DASHBOARD_PORT": str(free_port()),  # the usual one may be another farm's
             "FRAMEMILL_MIN_FREE_BYTES": str(16 << 20),
+            "FRAMEMILL_MEDIA_ROOTS": "/",
             "FRAMEMILL_CACHE_BYTES": str(64 << 20),
             "FRAMEMILL_LOG_LEVEL": "INFO",
             "FRAMEMILL_LOG_FORMAT": "json",
+            **({"FRAMEMILL_DATABASE_URL": database} if database else {}),
+            **({"FRAMEMILL_BLOBS_URL": blobs} if blobs else {}),
+            **{name: value for name, value in os.environ.items() if blobs and name.startswith("FRAMEMILL_BLOBS_")},
+            **({} if clock is None else {"LD_PRELOAD": str(clock), "CHAOS_CLOCK": str(self._shift)}),
         }
+        if clock is not None:
+            self._shift.write_bytes(bytes(8))
         self._process: subprocess.Popen[bytes] | None = None
         self._lookout: Lookout | None = None
         self._session: int | None = None
 
-    def start(self) -> None:
-        """Start its supervisor, and wait until it is whole. Raises `FarmError`."""
+    def start(self, patience: float = 1.0) -> None:
+        """Start its supervisor, and wait until it is whole, so many times as long as usual. Raises `FarmError`."""
         clean = {name: value for name, value in os.environ.items() if not name.startswith(("FRAMEMILL_", "RAY_"))}
         with (self.folder.root / "up.log").open("ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, *_UP], env={**clean, **self._variables}, stdout=log, stderr=log
             )
-        self.settle(_START_SECONDS)
+        self.settle(_START_SECONDS * max(1.0, patience))
 
     def end(self) -> None:
         """End it, and everything that is left of it."""
@@ -159,6 +177,11 @@ class TestedFarm:
             return f"slots: {told.message or told.waiting or extra}"
         return ""
 
+    def set_clock(self, seconds: float = 0.0) -> None:
+        """Have its processes see a wall clock that is so far ahead of ours; what is monotonic stays as it is."""
+        with self._shift.open("r+b", buffering=0) as file:  # they all have this very file in their memory
+            file.write(struct.pack("=q", round(seconds)))
+
     def settle(self, seconds: float) -> float:
         """Wait until it is whole; how many seconds that took. Raises `FarmError`."""
         began = time.monotonic()
@@ -179,29 +202,27 @@ class TestedFarm:
 
     # Store and logs
 
-    @contextlib.contextmanager
-    def store(self, *, write: bool = False) -> Iterator[sqlite3.Connection]:
-        """A connection to the store."""
-        mode = "rw" if write else "ro"
-        connection = sqlite3.connect(f"file:{self.folder.database}?mode={mode}", uri=True, timeout=30)
-        try:
-            yield connection
-        finally:
-            connection.close()
+    def asked(self, query: str, **values: str) -> list[tuple[Any, ...]]:
+        """Rows of the store."""
+        with self._database.reading() as conn:
+            return [tuple(row) for row in conn.execute(text(query), values)]
+
+    def usurp(self) -> None:
+        """Take the epoch, as another coordinator does."""
+        with self._database.writing() as conn:
+            conn.execute(text("UPDATE farm SET epoch = epoch + 1"))
 
     def job(self, job_id: str) -> tuple[str, str]:
         """State and message of a job, as the store has them."""
-        with self.store() as conn:
-            row = conn.execute("SELECT state, message FROM jobs WHERE id = ?", (job_id,)).fetchone()
-        return (row[0], row[1] or "") if row else ("", "")
+        rows = self.asked("SELECT state, message FROM jobs WHERE id = :id", id=job_id)
+        return (rows[0][0], rows[0][1] or "") if rows else ("", "")
 
     def chunks(self, job_id: str) -> Chunks:
         """The chunks of a job, and which of them are committed."""
-        with self.store() as conn:
-            positions = dict(conn.execute("SELECT id, position FROM outputs WHERE job_id = ?", (job_id,)).fetchall())
-            query = "SELECT output_id, rendition, group_number, number, key, state, blob FROM chunks WHERE job_id = ?"
-            rows = conn.execute(query, (job_id,)).fetchall()
-        return chunks_of([(positions[output], *rest) for output, *rest in rows])
+        outputs = self.asked("SELECT id, position FROM outputs WHERE job_id = :id", id=job_id)
+        positions = {row[0]: row[1] for row in outputs}
+        query = "SELECT output_id, rendition, group_number, number, key, state, blob FROM chunks WHERE job_id = :id"
+        return chunks_of([(positions[output], *rest) for output, *rest in self.asked(query, id=job_id)])
 
     def orders(self, job_id: str) -> list[Order]:
         """What the workers' logs say of a job's chunks."""
@@ -211,7 +232,7 @@ class TestedFarm:
             for line in path.read_text(errors="replace").splitlines():
                 if f"titles/{job_id}-" in line:
                     with contextlib.suppress(ValueError, KeyError):
-                        found.append(order_of(json.loads(line), first_keys))
+                        found += orders_of(json.loads(line), first_keys, time.time())
         return sorted(found, key=lambda order: order.at)
 
     def last_words(self, since: float, count: int = 40) -> list[str]:
@@ -221,7 +242,8 @@ class TestedFarm:
             for line in path.read_text(errors="replace").splitlines()[-200:]:
                 with contextlib.suppress(ValueError, KeyError, TypeError):
                     said = json.loads(line)
-                    if _seconds(said["time"]) >= since and not str(said.get("action")).startswith("order_"):
+                    late_enough = by_our_clock(_seconds(said["time"]), time.time()) >= since
+                    if late_enough and not str(said.get("action")).startswith("order_"):
                         told.append(f"{said['time']} {path.stem} {said['level']} {said['message']}"[:300])
         return sorted(told)[-count:]
 
@@ -234,6 +256,15 @@ class TestedFarm:
             if self.folder.work.exists()
             else []
         )
+
+
+def make_clock(folder: Path) -> Path:
+    """The library that shows the farm's processes another clock. Raises `FarmError` where nothing can compile it."""
+    compiler, library = shutil.which("cc"), folder / "clock.so"
+    if compiler is None:
+        raise FarmError("Setting the farm's clock takes a C compiler, and there is no `cc` on the PATH.")
+    run_alone([compiler, "-shared", "-fPIC", "-O2", "-o", str(library), str(_CLOCK_SOURCE), "-lpthread"])
+    return library
 
 
 class Chunks(NamedTuple):
@@ -263,13 +294,17 @@ def chunks_of(rows: Iterable[Sequence[Any]]) -> Chunks:
     return Chunks(first_keys, frozenset(committed), blobs)
 
 
-def order_of(said: Mapping[str, Any], first_keys: Mapping[tuple[int, int, int], str]) -> Order:
-    """A line of a worker's log. Raises `KeyError` and `ValueError` for one of another kind."""
+def orders_of(said: Mapping[str, Any], first_keys: Mapping[tuple[int, int, int], str], now: float) -> list[Order]:
+    """A line of a worker's log, written shortly before `now`, in seconds since the epoch: one for each rendition.
+
+    Raises `KeyError` and `ValueError` for one of another kind.
+    """
     if said["action"] not in {"order_begun", "order_done", "order_ended"}:
         raise ValueError(said["action"])
     output = int(said["title_key"].removesuffix(".json").rpartition("-")[2])
-    task = first_keys[output, said["rendition"], said["group"]]
-    return Order(_seconds(said["time"]), task, said["action"], failed=said.get("reason") is not None)
+    at, failed = by_our_clock(_seconds(said["time"]), now), said.get("reason") is not None
+    tasks = [first_keys[output, rendition, said["group"]] for rendition in said["renditions"]]
+    return [Order(at, task, said["action"], failed=failed) for task in tasks]
 
 
 def _seconds(said: str) -> float:

@@ -14,13 +14,12 @@ from pathlib import Path
 
 from benchmarks.chaos_farm import TestedFarm
 from benchmarks.chaos_plan import Fault
-from benchmarks.chaos_proof import Done
+from benchmarks.chaos_proof import STEP_SECONDS, Done
 
 from framemill.errors import FarmError, FramemillError
 from framemill.serve.watch import Seen
 
 Undo = Callable[[], None]
-_STEP_SECONDS = 3600.0
 _RESUME_SECONDS = 120.0
 _BLOCK = 1 << 20
 
@@ -57,10 +56,10 @@ def strike(farm: TestedFarm, fault: Fault, job_id: str) -> tuple[Done, Undo | No
     elif fault.kind == "farm:pause":
         undo = _pause(farm)
     elif fault.kind == "farm:usurp":
-        with farm.store(write=True) as conn, conn:
-            conn.execute("UPDATE farm SET epoch = epoch + 1")
+        farm.usurp()
     else:
-        undo = _step_clock(_STEP_SECONDS)
+        farm.set_clock(STEP_SECONDS if what == "ahead" else -STEP_SECONDS)
+        undo = farm.set_clock
     return done, undo
 
 
@@ -127,13 +126,6 @@ def _pause(farm: TestedFarm) -> Undo:
             resume()
         raise NotThere(str(error)) from None
     return resume
-
-
-def _step_clock(seconds: float) -> Undo:
-    """Set the machine's clock forward; undone, it goes on as before."""
-    began, shown = time.monotonic(), time.time()
-    time.clock_settime(time.CLOCK_REALTIME, shown + seconds)
-    return lambda: time.clock_settime(time.CLOCK_REALTIME, shown + time.monotonic() - began)
 
 
 # A small disk that may be full

@@ -7,12 +7,14 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from benchmarks.chaos_plan import CLOCK, HEAD, KINDS, Fault, Schedule
+from benchmarks.chaos_plan import CLOCKS, HEAD, KINDS, Fault, Schedule
 
 NOTICED_SECONDS = 15.0
 """From the loss of a worker until its work is begun again."""
 WENT_ON_SECONDS = 60.0
 """From the restart of the head until work goes on."""
+STEP_SECONDS = 3600.0
+"""How far the farm's clock is set, ahead or back: much longer than a schedule takes."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,14 @@ class Record:
     leftovers: list[str] = field(default_factory=list)
     troubles: list[str] = field(default_factory=list)
     """What else went wrong."""
+
+
+def by_our_clock(shown: float, now: float) -> float:
+    """When that was which the farm wrote down a moment ago, while its clock may have been some steps away from ours.
+
+    All in seconds since the epoch.
+    """
+    return shown - round((shown - now) / STEP_SECONDS) * STEP_SECONDS
 
 
 def begun_again(orders: Iterable[Order]) -> Counter[str]:
@@ -182,7 +192,7 @@ class Line:
 def lines(records: Sequence[Record]) -> list[Line]:
     """One for each kind, in the order of the kinds. Encodes again are those of schedules with that kind alone."""
     found = []
-    for kind in (*KINDS, CLOCK):
+    for kind in (*KINDS, *CLOCKS):
         those = [(r, d) for r in records for d in r.faults if d.counts and d.fault.kind == kind]
         if those:
             alone = [r for r, _ in those if sum(d.counts for d in r.faults) == 1]

@@ -4,8 +4,8 @@
     python benchmarks/endurance.py --real 300               # 300 clips of one second on an embedded farm
 
 The figures: open files, threads, asyncio's tasks, temporary files, rows without an owner, and what the coordinator
-holds of jobs are at the end what they were after the first jobs; its memory grows by less than 1 MB for 1,000 jobs (a
-line through all that was measured after the first tenth). The exit status is 1 otherwise.
+holds of jobs are at the end what they were after the first tenth of the jobs; its memory grows by less than 1 MB for
+1,000 jobs (a line through all that was measured since). The exit status is 1 otherwise.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import psutil
 from rich.console import Console
@@ -36,6 +36,7 @@ from benchmarks.film import fresh, make_film  # noqa: E402
 from benchmarks.measuring import ProcessTree  # noqa: E402
 from benchmarks.scale_farm import Asked, Farm, SleepingHands, store_in, submit  # noqa: E402
 
+from framemill.farm.embedded import Paths  # noqa: E402
 from framemill.services.local import local_session  # noqa: E402
 from framemill.services.requests import encode_request  # noqa: E402
 from framemill.store.database import Database  # noqa: E402
@@ -61,6 +62,15 @@ _ORPHANS = {
 }
 
 
+class Process(NamedTuple):
+    """What one process has."""
+
+    bytes: int
+    """PSS."""
+    files: int
+    threads: int
+
+
 @dataclass(frozen=True)
 class Look:
     """What is there after so many jobs."""
@@ -70,6 +80,8 @@ class Look:
     """Resident, or PSS over all processes."""
     counts: Mapping[str, int]
     """Of what must not grow."""
+    processes: Mapping[str, Process] = field(default_factory=dict)
+    """By id and name."""
 
 
 def slope(points: Sequence[tuple[float, float]]) -> float:
@@ -90,10 +102,22 @@ def grown(looks: Sequence[Look]) -> dict[str, tuple[int, int]]:
     }
 
 
+def settled(looks: Sequence[Look]) -> list[Look]:
+    """Those after the first tenth of the jobs: by then everything was used once."""
+    return [look for look in looks if look.jobs >= looks[-1].jobs / 10]
+
+
 def megabytes_a_thousand(looks: Sequence[Look]) -> float:
     """How memory grows, after the first tenth of the jobs."""
-    settled = [(float(look.jobs), float(look.bytes)) for look in looks if look.jobs >= looks[-1].jobs / 10]
-    return slope(settled) * 1000 / 1e6
+    return slope([(float(look.jobs), float(look.bytes)) for look in settled(looks)]) * 1000 / 1e6
+
+
+def growth_of_each(looks: Sequence[Look]) -> dict[str, float]:
+    """The same of every process that was there all the time: Ray's own, the benchmark's, and the farm's."""
+    later = settled(looks)
+    names = set(later[0].processes).intersection(*(look.processes for look in later))
+    points = {name: [(float(look.jobs), float(look.processes[name].bytes)) for look in later] for name in names}
+    return {name: slope(found) * 1000 / 1e6 for name, found in sorted(points.items())}
 
 
 # Workers that sleep
@@ -167,10 +191,10 @@ def held(farm: Farm) -> Iterator[tuple[str, int]]:
     queues = getattr(farm.jobs.dispatcher.dispatch, "_queues", {})
     roots |= {f"queue {'/'.join(kind)}": queue for kind, queue in queues.items()}
     for name, root in roots.items():
-        for field in {*getattr(root, "__dict__", {}), *getattr(root, "__slots__", ())}:
-            value = getattr(root, field, None)
-            if isinstance(value, (dict, list, set)) and not (name == "hands" and field == "_jobs"):
-                yield f"{name}.{field}", len(value)
+        for attribute in {*getattr(root, "__dict__", {}), *getattr(root, "__slots__", ())}:
+            value = getattr(root, attribute, None)
+            if isinstance(value, (dict, list, set)) and not (name == "hands" and attribute == "_jobs"):
+                yield f"{name}.{attribute}", len(value)
 
 
 # Real clips
@@ -192,24 +216,32 @@ def encode_really(folder: Path, jobs: int) -> list[Look]:
             source.unlink()
             output.unlink()
             if number % step == step - 1:
-                looks.append(_look_at(number + 1, tree, folder))
+                looks.append(_look_at(number + 1, tree, session.paths))
                 print(f"{looks[-1].jobs} jobs, {looks[-1].bytes >> 20} MB", flush=True)
     return looks
 
 
-def _look_at(jobs: int, tree: ProcessTree, folder: Path) -> Look:
+def _look_at(jobs: int, tree: ProcessTree, paths: Paths) -> Look:
     time.sleep(0.5)  # what a job has ended may still be on its way out
-    files = threads = 0
-    processes = tree.living()
-    for process in processes:
+    processes = {}
+    for name, held_bytes in tree.pss_bytes().items():
         with contextlib.suppress(psutil.Error):
-            files += process.num_fds()
-            threads += process.num_threads()
-    drafts = [path for path in folder.rglob(".*") if path.is_file()]
+            process = psutil.Process(int(name.partition(" ")[0]))
+            processes[name] = Process(held_bytes, process.num_fds(), process.num_threads())
+    with contextlib.closing(Database(paths.database)) as database, database.reading() as conn:
+        rows = dict(orphans(conn))
     return Look(
         jobs=jobs,
-        bytes=sum(tree.pss_bytes().values()),
-        counts={"open files": files, "threads": threads, "processes": len(processes), "drafts": len(drafts)},
+        bytes=sum(process.bytes for process in processes.values()),
+        counts={
+            "open files": sum(process.files for process in processes.values()),
+            "threads": sum(process.threads for process in processes.values()),
+            "processes": len(processes),
+            "drafts": sum(path.is_file() for path in paths.root.rglob(".*")),
+            "files of jobs": sum(path.is_file() for path in (paths.root / "work").rglob("*")),
+            **rows,
+        },
+        processes=processes,
     )
 
 
@@ -222,13 +254,16 @@ def main() -> int:
         folder = Path(name)
         looks = encode_really(folder, args.real) if args.real else asyncio.run(simulate(folder, args.jobs))
     took = time.monotonic() - began
-    growth, more = megabytes_a_thousand(looks), grown(looks)
-    table = Table("", "after the first", "at the end", title=f"{looks[-1].jobs} jobs in {took:.0f} s")
+    first = settled(looks)[0]
+    growth, more = megabytes_a_thousand(looks), grown(settled(looks))
+    table = Table("", f"after {first.jobs}", "at the end", title=f"{looks[-1].jobs} jobs in {took:.0f} s")
     for what, count in looks[-1].counts.items():
         if not what.startswith("held:") or what in more:
-            table.add_row(what, str(looks[0].counts.get(what, 0)), str(count))
-    table.add_row("memory", f"{looks[0].bytes / 1e6:.1f} MB", f"{looks[-1].bytes / 1e6:.1f} MB")
+            table.add_row(what, str(first.counts.get(what, 0)), str(count))
+    table.add_row("memory", f"{first.bytes / 1e6:.1f} MB", f"{looks[-1].bytes / 1e6:.1f} MB")
     table.add_row("its slope, 1,000 jobs", f"< {MOST_MEGABYTES} MB", f"{growth:.2f} MB")
+    for name, megabytes in growth_of_each(looks).items():
+        table.add_row(f"  {name.partition(' ')[2]}", "", f"{megabytes:.2f} MB")
     console.print(table)
     if args.json:
         args.json.write_text(json.dumps([asdict(look) for look in looks], indent=1))

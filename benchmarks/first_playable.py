@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import statistics
 import sys
 import tempfile
@@ -113,7 +114,10 @@ def measure(films: tuple[Path, Path], folder: Path, runs: int) -> tuple[list[Run
 def _once(film: Path, folder: Path, run: int) -> Path:
     """A source of its own for each run; the one before is not needed any more."""
     (folder / f"{film.stem}-{run - 1}.mp4").unlink(missing_ok=True)
-    return fresh(film, folder, str(run))
+    source = fresh(film, folder, str(run))
+    with source.open("rb") as file:
+        os.fsync(file.fileno())  # else whatever the farm has written down waits until the disk has the long film
+    return source
 
 
 def show(console: Console, short: Sequence[Run], long: Sequence[Run], segment: Sequence[float]) -> list[str]:

@@ -41,13 +41,13 @@ from framemill.farm.place import Place
 from framemill.farm.reporting import REPORT_SECONDS
 from framemill.farm.titles import load_title, places_of
 from framemill.farm.upkeep import Upkeep
-from framemill.jobs.model import Input, Job, Output
+from framemill.jobs.model import Input, Job, Output, Target
 from framemill.jobs.settings import OutputSettings, VideoCodec
 from framemill.jobs.states import InputState
 from framemill.jobs.usage import Usage
 from framemill.media.chunkfile import ChunkFacts
 from framemill.media.index import FirstFrame, FrameIndex, SeekPoint
-from framemill.media.inspect import Inspection, Packets
+from framemill.media.inspection import Inspection, Packets
 from framemill.media.ladder import Picture
 from framemill.media.plan import Chunk, Group, VideoPlan
 from framemill.media.source import Source
@@ -55,6 +55,7 @@ from framemill.media.title import Film, Title
 from framemill.policy.admission import Limits
 from framemill.policy.fleet import Report, Running
 from framemill.policy.tasks import ENCODE, STITCH, Lane
+from framemill.storage.blobs import Blobs
 from framemill.storage.local import LocalBlobs
 from framemill.store import jobs as job_rows
 from framemill.store.database import Database
@@ -150,6 +151,7 @@ def make_title(asked: Asked, settings: OutputSettings) -> Title:
         name=f"{asked.height}p",
         width=asked.width,
         height=asked.height,
+        steps=(),
         pix_fmts=("yuv420p",),
         sample_aspect_ratio="1/1",
     )
@@ -196,7 +198,7 @@ def submit(database: Database, asked: Sequence[Asked], *, target: Path | None = 
                 job_id=job.id,
                 name="out.mp4",
                 settings=OutputSettings(video_codec=one.codec, audio_codec="none"),
-                target=None if target is None else str(target / f"{job.id}.mp4"),
+                targets=() if target is None else (Target(uri=str(target / f"{job.id}.mp4")),),
             )
             job_rows.add_job(conn, job, [source], [output])
             ids.append(job.id)
@@ -217,7 +219,7 @@ class SleepingHands:
     """Machines that write plans and results, and sleep where real ones would encode."""
 
     def __init__(
-        self, blobs: LocalBlobs, jobs: Sequence[Asked], *, machines: int, slots: int, stitchers: int, seed: int
+        self, blobs: Blobs, jobs: Sequence[Asked], *, machines: int, slots: int, stitchers: int, seed: int
     ) -> None:
         self._blobs = blobs
         self._jobs = {str(asked.number): asked for asked in jobs}

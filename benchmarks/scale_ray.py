@@ -38,7 +38,7 @@ class SleepingCarrier(_Carrier):
         self._hands = SleepingHands(place.blobs, jobs, machines=1, slots=1, stitchers=1, seed=0)
         self._seconds = seconds
         self._bench = Bench(name, place.machine, lane, slots, self._perform)
-        self._reporting = asyncio.get_running_loop().create_task(keep_reporting(self._bench, place, None))
+        self._reporting = [asyncio.get_running_loop().create_task(keep_reporting(self._bench, place, None))]
 
     async def _perform(self, order: Order, on_share: Callable[[float], None]) -> Result:
         _, result = self._hands.result(order)

@@ -673,6 +673,17 @@ def _with_subtitles(out: Path, codec: str) -> None:
         encode(out, *picture(), *sound(), "-i", words, *maps, *x264("keyint=25"), *AAC, "-c:s", codec)
 
 
+@clip("languages.mp4")
+def languages(out: Path) -> None:
+    """Two sounds and a text, each in a language, at NTSC's rate."""
+    with scratch("words.srt") as words:
+        words.write_text("1\n00:00:00,500 --> 00:00:01,500\nHello\n\n2\n00:00:02,000 --> 00:00:04,000\nthere\n")
+        maps = ("-map", "0:v", "-map", "1:a", "-map", "2:a", "-map", "3:s")
+        tags = ("-metadata:s:a:0", "language=eng", "-metadata:s:a:1", "language=ger", "-metadata:s:s:0", "language=eng")
+        inputs = (*picture(4.3, "30000/1001"), *sound(4.3), *sound(4.3))
+        encode(out, *inputs, "-i", words, *maps, *tags, *x264("keyint=30"), *AAC, "-c:s", "mov_text")
+
+
 @clip("single_frame.mp4")
 def single_frame(out: Path) -> None:
     encode(out, *picture(1), "-frames:v", "1", *X264)

@@ -6,62 +6,29 @@ Everything runs on one event loop. A coordinator can be killed between any two w
 
 import asyncio
 import contextlib
-import hashlib
 import shutil
 from collections import Counter
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from fractions import Fraction
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from benchmarks.scale_clock import VirtualLoop
+from fake_hands import FakeHands
+from mortal import Fate, Killed, MortalDatabase, play
 from sqlalchemy import Connection, bindparam, select
 
-from framemill.errors import WorkerLost
-from framemill.farm.bench import Bench, Share
 from framemill.farm.coordination import TICK_SECONDS, Coordination
-from framemill.farm.growing import next_request
-from framemill.farm.intact import chunk_blob, facts_blob, intact_chunk, note_extra
 from framemill.farm.orders import (
-    Encoded,
-    EncodedChunk,
-    ExtraOrder,
-    GroupOrder,
-    Grown,
-    GrowOrder,
-    IngestOrder,
     Order,
-    Planned,
-    PlanOrder,
-    Probed,
-    ProbeOrder,
     Result,
-    SourceRead,
-    Stitched,
-    StitchOrder,
-    TrialOrder,
-    Tried,
-    WrittenFile,
 )
-from framemill.farm.titles import load_title, places_of
 from framemill.jobs import lifecycle
-from framemill.jobs.model import ChunkRow, Delivery, Input, Job, Output
-from framemill.jobs.reasons import Reason
+from framemill.jobs.model import ChunkRow, Delivery, Input, Job, Output, Target
 from framemill.jobs.settings import OutputSettings, RunSettings
 from framemill.jobs.states import ChunkState, InputState, JobEvent, JobState
-from framemill.jobs.usage import Usage
-from framemill.media.chunkfile import ChunkFacts
-from framemill.media.damage import Complaints
-from framemill.media.growing import Growth, read_growth
-from framemill.media.index import FirstFrame, FrameIndex, SeekPoint
-from framemill.media.inspect import Inspection, Packets
-from framemill.media.source import Source
-from framemill.media.title import Title, plan_title
 from framemill.policy.admission import Limits
 from framemill.policy.fleet import Report
-from framemill.policy.tasks import ENCODE, STITCH, Lane
 from framemill.storage.local import LocalBlobs
 from framemill.store import chunks as chunk_rows
 from framemill.store import farm as farm_rows
@@ -73,377 +40,7 @@ from framemill.store.prepared import Prepared
 from framemill.store.schema import jobs
 
 NOON = datetime(2030, 5, 17, 12, 0, tzinfo=UTC)
-TICK = Fraction(1, 25)
 REPORT_SECONDS = 2.0
-SECONDS = 1.0
-"""What an encode takes, if nothing else is said."""
-MOST_SECONDS = 900.0
-"""Of the virtual clock: longer than that no test waits for anything."""
-
-T = TypeVar("T")
-
-Answer = Callable[[Order], Awaitable[Result | None]]
-"""Instead of the work: a result, an error, or None: do the work after all."""
-
-
-async def nothing(_: Order) -> Result | None:
-    """Nothing stands in the way of the work."""
-    return None
-
-
-async def for_ever(_: Order) -> Result | None:
-    """No end comes of it."""
-    await asyncio.Event().wait()
-    return None
-
-
-def play(scene: Coroutine[Any, Any, T]) -> T:
-    """Run a scene on a clock of its own; whatever it leaves behind ends with it."""
-
-    async def timed() -> T:
-        async with asyncio.timeout(MOST_SECONDS):
-            return await scene
-
-    unforeseen: list[dict[str, Any]] = []
-    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
-        runner.get_loop().set_exception_handler(lambda _, context: unforeseen.append(context))
-        result = runner.run(timed())
-    # What a dead coordinator still says is of no interest.
-    assert [told for told in unforeseen if not isinstance(told.get("exception"), Killed)] == []
-    return result
-
-
-# Workers
-
-
-class FakeWorker:
-    """A worker or stitcher: a real bench in a process that can die, and be stopped for a while."""
-
-    restart_seconds = 2.0
-
-    def __init__(self, hands: "FakeHands", name: str, machine: str, lane: Lane, slots: int) -> None:
-        self.name, self.machine, self.lane, self.slots = name, machine, lane, slots
-        self._hands = hands
-        self.stays_dead = False
-        self.deaths = 0
-        self.start()
-
-    def start(self) -> None:
-        """Begin as a process that knows of nothing."""
-        self.up = True
-        self.dead = asyncio.Event()
-        self.awake = asyncio.Event()
-        self.awake.set()
-        self.doing: set[asyncio.Task[Any]] = set()
-        self.bench = Bench(self.name, self.machine, self.lane, self.slots, self._perform)
-
-    def die(self) -> None:
-        """Like SIGKILL: its children end with it, and Ray starts another one, which takes a while."""
-        if not self.up:
-            return
-        self.up = False
-        self.deaths += 1
-        self.dead.set()
-        for doing in self.doing:
-            doing.cancel()
-        if not self.stays_dead:
-            asyncio.get_running_loop().call_later(self.restart_seconds, self.start)
-
-    def stop(self) -> None:
-        """Like SIGSTOP."""
-        self.awake.clear()
-
-    def go_on(self) -> None:
-        """Like SIGCONT."""
-        self.awake.set()
-
-    async def call(self, work: Coroutine[Any, Any, T]) -> T:
-        """What comes of a call. Raises `WorkerLost` when the process dies before it answers."""
-        if not self.up:
-            work.close()
-            raise WorkerLost(f"{self.name} was lost.")
-        dead = asyncio.ensure_future(self.dead.wait())
-        calling = asyncio.ensure_future(self._while_awake(work))
-        calling.add_done_callback(lambda call: call.cancelled() or call.exception())  # nobody may ask for it any more
-        try:
-            await asyncio.wait([dead, calling], return_when=asyncio.FIRST_COMPLETED)
-            if not calling.done():
-                raise WorkerLost(f"{self.name} was lost.")
-            return calling.result()
-        finally:
-            dead.cancel()
-            calling.cancel()
-
-    async def _while_awake(self, work: Coroutine[Any, Any, T]) -> T:
-        try:
-            await self.awake.wait()
-        except asyncio.CancelledError:
-            work.close()
-            raise
-        result = await work
-        await self.awake.wait()
-        return result
-
-    async def _perform(self, order: Order, on_share: Share) -> Result:
-        mine = asyncio.current_task()
-        assert mine is not None
-        self.doing.add(mine)
-        try:
-            return await self._hands.perform(self, order, on_share)
-        finally:
-            self.doing.discard(mine)
-
-
-class FakeHands:
-    """Plans forty frames by keyframes every ten; "encodes" by writing the blob and the facts; joins them in order."""
-
-    def __init__(self, blobs: LocalBlobs) -> None:
-        self.blobs = blobs
-        self.workers: dict[str, FakeWorker] = {}
-        self.answer: Answer = nothing
-        self.seconds: Callable[[Order], float] = lambda _: SECONDS
-        """What an order takes."""
-        self.finished: list[Stitched] = []
-        """What the next joins answer instead of the work."""
-        self.complaints = Complaints()
-        """Of the decoder, about the sound."""
-        self.orders: list[Order] = []
-        """All that was begun, in order."""
-        self.at: list[str] = []
-        """By whom."""
-        self.under_way = 0
-
-    def hire(self, machine: str = "m1", slots: int = 4) -> None:
-        """A machine with a worker and a stitcher. Its loop has to run."""
-        for lane, name in ((ENCODE, f"worker-{machine}"), (STITCH, f"stitcher-{machine}")):
-            self.workers[name] = FakeWorker(self, name, machine, lane, slots)
-
-    # What a coordinator asks
-
-    async def do(self, worker: str, task: str, order: Order, epoch: int) -> Result:
-        there = self.workers[worker]
-        return await there.call(there.bench.do(task, order, epoch))
-
-    async def stop(self, worker: str, task: str, epoch: int) -> None:
-        there = self.workers[worker]
-        await there.call(there.bench.stop(task, epoch))
-
-    async def renew(self, report: Report) -> None:
-        there = self.workers[report.worker]
-        if there.up and there.bench.report().incarnation == report.incarnation:
-            there.die()
-
-    def reports(self) -> list[Report]:
-        """Of those that can say anything."""
-        return [each.bench.report() for each in self.workers.values() if each.up and each.awake.is_set()]
-
-    # What was done
-
-    def of(self, kind: type[T]) -> list[T]:
-        """The orders of one kind that were begun."""
-        return [order for order in self.orders if isinstance(order, kind)]
-
-    @property
-    def plans(self) -> list[PlanOrder]:
-        return self.of(PlanOrder)
-
-    @property
-    def joins(self) -> list[StitchOrder]:
-        return self.of(StitchOrder)
-
-    @property
-    def groups(self) -> list[int]:
-        """Numbers of the groups that were begun."""
-        return [order.group for order in self.of(GroupOrder)]
-
-    @property
-    def extras(self) -> list[tuple[str, int]]:
-        return [(order.kind, order.rank) for order in self.of(ExtraOrder)]
-
-    # The work
-
-    async def perform(self, worker: FakeWorker, order: Order, on_share: Share) -> Result:
-        self.orders.append(order)
-        self.at.append(worker.name)
-        self.under_way += 1
-        try:
-            answered = await self.answer(order)
-            if answered is not None:
-                return answered
-            if isinstance(order, GroupOrder):
-                await self._pass(self.seconds(order), on_share)
-            await worker.awake.wait()
-            return self._done(order)
-        finally:
-            self.under_way -= 1
-
-    async def _pass(self, seconds: float, on_share: Share) -> None:
-        for part in range(1, 5):
-            await asyncio.sleep(seconds / 4)
-            on_share(part / 4)
-
-    def _done(self, order: Order) -> Result:  # noqa: PLR0911 - one for each kind of order
-        match order:
-            case IngestOrder():
-                return self._read(order)
-            case PlanOrder():
-                return self._plan(order)
-            case GroupOrder() | ExtraOrder():
-                return self._encode(order)
-            case StitchOrder():
-                return self._join(order)
-            case GrowOrder():
-                return self._grow(order)
-            case TrialOrder():
-                return Tried(usage=Usage(seconds=0.25))
-            case ProbeOrder():
-                return Probed(size=7, facts={"format": {"filename": order.name}})
-
-    def _read(self, order: IngestOrder) -> Result:
-        self.blobs.write(f"sources/{_sha256(order.uri.encode())}.json", order.uri.encode())
-        key = f"sources/{_sha256(order.uri.encode())}.json"
-        return SourceRead(
-            source_key=key, path=order.uri, size=7, sha256=_sha256(order.uri.encode()), usage=Usage(seconds=0.125)
-        )
-
-    def _plan(self, order: PlanOrder) -> Result:
-        title = make_title(order)
-        self.blobs.write(order.title_key, title.model_dump_json().encode())
-        return Planned(chunks=tuple(places_of(title)))
-
-    def _encode(self, order: GroupOrder | ExtraOrder) -> Result:
-        if isinstance(order, ExtraOrder):
-            draft = self.blobs.draft(order.key)
-            draft.write_bytes(order.kind.encode())
-            said = self.complaints if order.kind == "sound" else Complaints()
-            note_extra(self.blobs, draft, order.key, said)
-            self.blobs.keep(draft, order.key)
-            return Encoded(usage=Usage(seconds=0.5), complaints=said)
-        title = load_title(self.blobs, order.title_key)
-        done = []
-        for chunk in title.pictured.plan.group_chunks(title.pictured.plan.groups[order.group]):
-            key, data = title.chunk_key(order.rendition, chunk), f"[{chunk.first},{chunk.end})".encode()
-            facts = ChunkFacts(
-                frames=chunk.frames, size=len(data), sha256=_sha256(data), parameter_sets="5" * 64, reorder=0
-            )
-            self.blobs.write(facts_blob(key), facts.model_dump_json().encode())
-            self.blobs.write(chunk_blob(key), data)
-            done.append(EncodedChunk(number=chunk.number, key=key, blob=chunk_blob(key), facts=facts))
-        return Encoded(chunks=tuple(done), usage=Usage(seconds=0.5))
-
-    def _grow(self, order: GrowOrder) -> Result:
-        title, folder = load_title(self.blobs, order.title_key), Path(order.folder)
-        total = len(title.pictured.plan.segments)
-        have = read_growth(folder, order.title_key)
-        request = next_request(title, order, self.blobs, have)
-        if request is not None:
-            have = Growth(plan=order.title_key, spans=have.spans + request.spans)
-            (folder / "master.m3u8").write_text(str(have.spans))
-            (folder / ".state.json").write_text(have.model_dump_json())
-        return Grown(spans=have.spans, total=total, unheard=request is None and have.spans < total)
-
-    def _join(self, order: StitchOrder) -> Result:
-        if self.finished:
-            return self.finished.pop(0)
-        title = load_title(self.blobs, order.title_key)
-        keys = [title.chunk_key(0, chunk) for chunk in title.pictured.plan.chunks]
-        damaged = tuple(chunk_blob(key) for key in keys if intact_chunk(self.blobs, key) is None)
-        if damaged:
-            said = "Bytes on the disk have changed."
-            return Stitched(reason=Reason.CHUNK_MISMATCH, message=said, damaged=damaged)
-        data = b"".join(self.blobs.read(chunk_blob(key)) for key in keys)
-        Path(order.folder).mkdir(exist_ok=True)
-        (Path(order.folder) / order.name).write_bytes(data)
-        return Stitched(
-            files=(WrittenFile(path=order.name, size=len(data), sha256="5" * 64, md5="5" * 32),),
-            proof={"frames": title.pictured.plan.chunks[-1].end},
-            stages={"join": Usage(seconds=0.125)},
-        )
-
-
-def _sha256(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
-
-
-def make_title(order: PlanOrder) -> Title:
-    """Forty frames with sound and a text track. An index by decode has other frames than the packets promised."""
-    facts = {
-        "format": {"format_name": "mov,mp4"},
-        "streams": [
-            {"index": 0, "codec_type": "video", "codec_name": "h264"},
-            {"index": 1, "codec_type": "audio", "codec_name": "aac", "channels": 2, "sample_rate": "48000"},
-            {"index": 2, "codec_type": "subtitle", "codec_name": "mov_text"},
-        ],
-    }
-    inspection = Inspection(facts=facts, video=0, audio=1, packets=Packets(), sha256=order.source_key)
-    source = Source(
-        path="/in.mp4",
-        name="in.mp4",
-        inspection=inspection,
-        first_picture=FirstFrame(time_base=TICK, pts=0, width=64, height=48, sample_aspect_ratio="1/1"),
-        first_sound=FirstFrame(time_base=Fraction(1, 48000), pts=0),
-    )
-    count = 39 if order.decode else 40
-    keys = () if order.linear else range(0, count, 10)
-    index = FrameIndex(
-        time_base=TICK,
-        pts=tuple(range(count)),
-        last_duration=1,
-        seek_points=tuple(SeekPoint(pts=key, frame=key, clean=True) for key in keys),
-        hashes=tuple(map(str, range(count))) if order.decode else (),
-        source="decode" if order.decode else "packets",
-        why="",
-    )
-    return plan_title(source, index, order.settings, order.run, "build")
-
-
-# Coordinators
-
-
-class Killed(Exception):
-    """This coordinator is dead: it reads nothing and writes nothing any more."""
-
-
-Fate = Callable[[Connection | None], bool]
-"""Whether it dies now: inside a transaction that is about to be committed, or (none) after one was."""
-
-
-class MortalDatabase(Database):
-    """A store that is lost to its coordinator in the moment that its fate says."""
-
-    def __init__(self, like: Database) -> None:
-        self.url, self._write, self._read = like.url, like._write, like._read
-        self.death = asyncio.Event()
-        self.fate: Fate = lambda _: False
-        self.writes = 0
-
-    @contextlib.contextmanager
-    def writing(self) -> Iterator[Connection]:
-        self._live()
-        with super().writing() as conn:
-            yield conn
-            self._meet(conn)
-        self.writes += 1
-        self._meet(None)
-
-    @contextlib.contextmanager
-    def reading(self) -> Iterator[Connection]:
-        self._live()
-        with super().reading() as conn:
-            yield conn
-
-    @property
-    def dead(self) -> bool:
-        return self.death.is_set()
-
-    def _live(self) -> None:
-        if self.dead:
-            raise Killed
-
-    def _meet(self, conn: Connection | None) -> None:
-        if not self.dead and self.fate(conn):
-            self.death.set()
-        self._live()
 
 
 class _Link:
@@ -529,9 +126,6 @@ class Coordinator:
             await asyncio.sleep(REPORT_SECONDS)
 
 
-# The farm
-
-
 @dataclass
 class Farm:
     """Jobs in a store, and whoever works on them."""
@@ -561,10 +155,11 @@ class Farm:
         outputs: int = 1,
         targets: Sequence[str | None] | None = None,
         settings: OutputSettings | None = None,
+        made_of: Sequence[Sequence[int]] = (),
         run: dict[str, Any] | None = None,
         **fields: Any,
     ) -> str:
-        """Write a job: forty frames, a chunk every ten. Its id."""
+        """Write a job: forty frames, a chunk every ten. Its id. `made_of`: the inputs of each output, else all."""
         job = Job(
             **{
                 **{"id": name, "account": "a", "door": "cli", "created_at": NOON},
@@ -594,7 +189,8 @@ class Farm:
                 position=position,
                 name=f"out{position}" if target is None else Path(target).name,
                 settings=settings or OutputSettings(container="mkv" if position else "mp4"),
-                target=target,
+                targets=() if target is None else (Target(uri=target),),
+                input_ids=tuple(f"{name}-i{number}" for number in (made_of[position] if made_of else ())),
             )
             for position, target in enumerate(targets)
         ]

@@ -64,6 +64,7 @@ class FakeFarm:
         self.silent = False
         self.hangs = False
         self.asked: list[Any] = []
+        self.probed: list[ProbeOrder] = []
 
     def nudged(self, job_ids: Sequence[str]) -> None:
         """Told that these jobs have changed."""
@@ -90,6 +91,7 @@ class FakeFarm:
         """As a worker answers who finds what `facts` says."""
         self.asked.append(("probe", order["uri"]))
         asked = ProbeOrder.model_validate(order)
+        self.probed.append(asked)
         estimates = tuple(estimated(self.facts, settings, asked.run) for settings in asked.outputs)
         found = Probed(size=5, facts=self.facts, estimates=estimates, **self.probe_fails)
         return await self._answer(found.model_dump(mode="json"))

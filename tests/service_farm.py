@@ -24,8 +24,10 @@ MARK = "FRAMEMILL_FARM"
 class Service:
     """One data folder, and the farm that runs in it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, **settings: str) -> None:
+        """`settings`: more of them, by their names in the environment without `FRAMEMILL_`."""
         self.folder = folder
+        self._settings = settings
         self._client: Framemill | None = None
         with socket.socket() as probe:  # free now, and hardly taken by somebody else in the next moment
             probe.bind(("127.0.0.1", 0))
@@ -33,8 +35,11 @@ class Service:
 
     def run(self, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """A command of ours on this farm."""
-        environment = {**os.environ, "FRAMEMILL_DATA_DIR": str(self.folder), "FRAMEMILL_MIN_FREE_BYTES": "0"}
-        return subprocess.run([*FRAMEMILL, *words], env=environment, text=True, capture_output=True, check=check)
+        ours = {"DATA_DIR": str(self.folder), "MIN_FREE_BYTES": "0", "MEDIA_ROOTS": "/", **self._settings}
+        environment = {**os.environ, **{f"FRAMEMILL_{name}": value for name, value in ours.items()}}
+        ran = subprocess.run([*FRAMEMILL, *words], env=environment, text=True, capture_output=True, check=False)
+        assert not check or ran.returncode == 0, f"{' '.join(words)} ended with {ran.returncode}: {ran.stderr}"
+        return ran
 
     def up(self) -> None:
         self.run("up", "--port", str(self.port), "--slots", "2", "--detach")
@@ -43,11 +48,19 @@ class Service:
         self.run("down", *words)
 
     @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def key(self) -> str:
+        """The admin's: it opens everything."""
+        return DataFolder(self.folder).admin_key.read_text().strip()
+
+    @property
     def client(self) -> Framemill:
         """One for the whole life: it finds the farm again after a restart."""
         if self._client is None:
-            key = DataFolder(self.folder).admin_key.read_text().strip()
-            self._client = Framemill(f"http://127.0.0.1:{self.port}", key, patience_seconds=PATIENCE)
+            self._client = Framemill(self.url, self.key, patience_seconds=PATIENCE)
         return self._client
 
     def close(self) -> None:

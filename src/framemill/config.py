@@ -2,8 +2,10 @@
 
 import contextlib
 import difflib
+import json
 import logging
 import os
+import sys
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -22,7 +24,9 @@ from pydantic_settings import (
 )
 
 from framemill.errors import FarmError, InvalidSetting, UnknownSetting, WrongUse
+from framemill.hiding import hidden_credentials, texts_in
 from framemill.secrets import mask_url, masked_settings, secrets_of
+from framemill.written import absolute, bucket, database, hosts, listed, web_address
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +54,30 @@ def ray_address() -> str:
     return address
 
 
+def ray_job() -> str | None:
+    """The id of the Ray job that this process is the entrypoint of, or was started by; none: it is no Ray job.
+
+    Ray's job supervisor puts `RAY_JOB_CONFIG_JSON_ENV_VAR` into the environment of what it starts: a JSON object whose
+    `metadata` has the id as `job_submission_id`.
+    """
+    try:
+        config = json.loads(os.environ.get("RAY_JOB_CONFIG_JSON_ENV_VAR") or "{}")
+        return str(config["metadata"]["job_submission_id"])
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def farm_mark() -> str | None:
+    """`FRAMEMILL_FARM`: the farm among whose processes this one is; none: it was started by somebody else."""
+    return os.environ.get("FRAMEMILL_FARM") or None
+
+
+def program_path() -> str:
+    """`PATH` with this Python's own folder first: what is started finds our programs, whatever ours was set to."""
+    own, before = os.path.dirname(sys.executable), os.environ.get("PATH") or os.defpath
+    return before if before.split(os.pathsep)[0] == own else own + os.pathsep + before
+
+
 def usable_cpus() -> int:
     """Processors that this process may run on."""
     if hasattr(os, "sched_getaffinity"):
@@ -70,6 +98,20 @@ def environment(values: Mapping[str, str]) -> Iterator[None]:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
+
+
+#: What a child may know of our environment: where programs, fonts and scratch space are, and words and clocks.
+_CHILDREN_KNOW = frozenset({
+    "PATH", "HOME", "TMPDIR", "LANG", "LANGUAGE", "TZ", "XDG_CACHE_HOME", "FONTCONFIG_FILE", "FONTCONFIG_PATH",
+    "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "LIBVA_DRIVER_NAME", "LIBVA_DRIVERS_PATH",
+    "CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES", "NVIDIA_DRIVER_CAPABILITIES",
+    "FRAMEMILL_FARM", "PYTHONPATH", "PYTHONHASHSEED", "PYTHONDONTWRITEBYTECODE", "SVT_LOG",
+})  # fmt: skip
+
+
+def child_environment() -> dict[str, str]:
+    """What a child that reads strangers' media finds in its environment: no setting of ours, no key, no token."""
+    return {name: value for name, value in os.environ.items() if name in _CHILDREN_KNOW or name.startswith("LC_")}
 
 
 def cache_dir() -> Path:
@@ -98,6 +140,11 @@ class DataFolder:
     def admin_key(self) -> Path:
         """The key that opens every door, where none was set."""
         return self.root / "admin.key"
+
+    @property
+    def admin_password(self) -> Path:
+        """What the first admin logs in with, where nothing was set."""
+        return self.root / "admin.password"
 
     @property
     def secret_key(self) -> Path:
@@ -163,31 +210,13 @@ def default_data_dir() -> Path:
     return Path(base) / "framemill"
 
 
-def _absolute(path: Path) -> Path:
-    return Path(os.path.abspath(path.expanduser()))
-
-
-def _web_address(url: str) -> str:
-    if not url.startswith(("http://", "https://")) or not url.partition("://")[2].strip("/"):
-        raise ValueError("should be an http:// or https:// URL")
-    return url.rstrip("/")
-
-
-def _database(url: str) -> str:
-    if not url.startswith(("sqlite:", "sqlite+", "postgres:", "postgresql:", "postgresql+")):
-        raise ValueError("should be a URL of SQLite (sqlite:///path) or PostgreSQL (postgresql://user@host/name)")
-    return url
-
-
-def _listed(text: Any) -> Any:
-    """`a, b` as a list; a list, as framemill.toml has one, stays."""
-    return [part.strip() for part in text.split(",") if part.strip()] if isinstance(text, str) else text
-
-
 Network: TypeAlias = IPv4Network | IPv6Network
-_Networks = Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_listed)]
-_Folder = Annotated[Path, AfterValidator(_absolute)]
-_WebAddress = Annotated[str, AfterValidator(_web_address)]
+_Credentials = Annotated[dict[str, dict[str, Any]], AfterValidator(hidden_credentials)]
+_Networks = Annotated[tuple[Network, ...], NoDecode, BeforeValidator(listed)]
+_Hosts = Annotated[dict[str, str], NoDecode, BeforeValidator(hosts)]
+_Folder = Annotated[Path, AfterValidator(absolute)]
+_Folders = Annotated[tuple[_Folder, ...], NoDecode, BeforeValidator(listed)]
+_WebAddress = Annotated[str, AfterValidator(web_address)]
 _Level = Annotated[
     Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"],
     BeforeValidator(lambda level: level.upper() if isinstance(level, str) else level),
@@ -202,7 +231,12 @@ class Settings(BaseSettings):
     """
 
     model_config = SettingsConfigDict(
-        env_prefix=PREFIX, env_ignore_empty=True, extra="forbid", frozen=True, defer_build=True
+        env_prefix=PREFIX,
+        env_nested_delimiter="__",
+        env_ignore_empty=True,
+        extra="forbid",
+        frozen=True,
+        defer_build=True,
     )
     _origins: dict[str, str] = PrivateAttr(default_factory=dict)
 
@@ -212,18 +246,38 @@ class Settings(BaseSettings):
     """URL of the farm to speak to; none: the one that runs in `data_dir`."""
     admin_key: SecretStr | None = Field(default=None, min_length=8)
     """The key that opens every door; none: one that was made at random, in `admin.key` of `data_dir`."""
+    admin_password: SecretStr | None = Field(default=None, min_length=8)
+    """What the first admin logs in with, once, to choose another; none: a random one in `admin.password` of `data_dir`.
+    It opens nothing where there is a user who is an admin."""
+    registration: Literal["auto", "open", "closed"] = "auto"
+    """Whether people may make themselves users, as guests, where an API has that: `auto`: on this machine only."""
     secret_key: SecretStr | None = Field(default=None, min_length=16)
     """What the farm seals and signs with; none: a random one in secret.key in the data folder."""
-    database_url: Annotated[str, AfterValidator(_database)] = Field(
+    database_url: Annotated[str, AfterValidator(database)] = Field(
         default_factory=lambda data: DataFolder(data.get("data_dir", default_data_dir())).database_url
     )
     """The store. May hold a password: show it by `secrets.mask_url` only."""
+    blobs_url: Annotated[str, AfterValidator(bucket)] | None = None
+    """Where the machines of a cluster share sources, chunks and outputs: `s3://bucket/prefix`; none: in `data_dir`."""
+    blobs_endpoint: _WebAddress | None = None
+    """Of that bucket; none: Amazon's own for `blobs_region`."""
+    blobs_region: str = Field(default="us-east-1", min_length=1)
+    """Of that bucket."""
+    blobs_key: SecretStr | None = None
+    """Access key of that bucket; none: as boto3 finds one (`AWS_…`, a profile, the machine's role)."""
+    blobs_secret: SecretStr | None = None
+    """What belongs to `blobs_key`."""
+    presigned: Literal["auto", "off"] = "auto"
+    """`auto`: with `blobs_url` clients send and fetch files straight to and from there; `off`: through the farm."""
     ffmpeg: _Folder | None = None
     """An ffmpeg to use instead of the bundled one."""
     host: str = Field(default="127.0.0.1", min_length=1)
     """Address that the API listens on; 0.0.0.0: every one."""
     port: int = Field(default=8000, ge=1, le=65535)
     """Port that the API listens on."""
+    ray_dashboard_port: int | None = Field(default=None, ge=0, le=65535)
+    """Port of Ray's dashboard, where Ray jobs are submitted; none: 8265, or a free one where that is taken; 0: there is
+    none, and it takes no Ray jobs."""
     slots: int | None = Field(default=None, ge=1, le=1024)
     """Encodes side by side on this machine; none: one a processor, as far as the memory goes."""
     log_level: _Level = "INFO"
@@ -248,6 +302,9 @@ class Settings(BaseSettings):
     """Where Ray keeps the state of its cluster: `rocksdb` outlives the head's process."""
     public_url: _WebAddress | None = None
     """How clients reach the API; none: as they asked."""
+    hosts: _Hosts = Field(default_factory=dict)
+    """Host names at whose root another API is, by its name: `api.example.com=NAME`; `*=NAME` is for every name. The
+    native API is at `/framemill/v1` there."""
     front: Literal["auto", "haproxy", "python"] = "auto"
     """What stands in front of the replicas: `auto`: HAProxy where there is one, else Serve's Python proxy, which holds
     bodies in memory, and so takes none over 64 MB."""
@@ -258,7 +315,18 @@ class Settings(BaseSettings):
     trusted_proxies: _Networks = ()
     """Networks of the reverse proxies whose `X-Forwarded-…` and `Forwarded` headers count: `127.0.0.1/32, ::1/128`."""
     allowed_networks: _Networks = ()
-    """Private networks that any account's callbacks and webhooks may go to: `10.1.0.0/16`; the owner's go anywhere."""
+    """Private networks that clients may have the farm connect to, for sources, targets, callbacks and webhooks:
+    `10.1.0.0/16, 192.168.1.20/32`; the public network is open, all else is closed."""
+    media_roots: _Folders = ()
+    """Folders of this machine in which clients may name paths, as sources and as targets; none: nowhere."""
+    credentials: _Credentials = Field(default_factory=dict)
+    """What opens stores, by name: `[credentials.NAME]` with `kind`, the fields of that kind, `allowed_buckets` (or
+    hosts) that it is for, and the `accounts` that may use it (default: the farm's own)."""
+    tariffs: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    """Prices of the other APIs, by the API's name: `[tariffs.NAME]`; what can be set there is on its own page."""
+    doors: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    """What else can be set of the other APIs, by the API's name: `[doors.NAME]`; it is on its own page. Of any of them
+    `active_jobs`: most of its jobs that are worked on at once."""
     metrics_open: bool = False
     """Whether `/metrics` needs no key: for a scraper in a network that nobody else is in."""
 
@@ -296,7 +364,7 @@ class Settings(BaseSettings):
         """Arguments, the environment, the file: in this order."""
         given = init_settings.init_kwargs if isinstance(init_settings, InitSettingsSource) else {}
         root = given.get("data_dir") or _said_by_environment().get("data_dir") or default_data_dir()
-        file = DataFolder(_absolute(Path(root))).settings_file
+        file = DataFolder(absolute(Path(root))).settings_file
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, toml_file=file)
 
 
@@ -317,12 +385,16 @@ def load_settings(**explicit: Any) -> Settings:
     """
     given = {name: value for name, value in explicit.items() if value is not None}
     said = _said_by_environment()
-    root = _absolute(Path(given.get("data_dir") or said.get("data_dir") or default_data_dir()))
+    root = absolute(Path(given.get("data_dir") or said.get("data_dir") or default_data_dir()))
     file = DataFolder(root).settings_file
     written = _said_by_file(file)
     origins = (
         {name: str(file) for name in written}
-        | {name: f"environment {PREFIX}{name.upper()}" for name in said if name in Settings.model_fields}
+        | {
+            _field(name): f"environment {PREFIX}{name.upper()}"
+            for name in said
+            if _field(name) in Settings.model_fields
+        }
         | {name: "--" + name.replace("_", "-") for name in given}
     )
     try:
@@ -344,14 +416,20 @@ def origin_of(settings: Settings) -> list[Origin]:
 
 def secrets_set(settings: Settings) -> set[str]:
     """The very letters of every secret that was set, also where another source won; to find them in texts."""
-    found = {key.get_secret_value() for key in (settings.admin_key, settings.secret_key) if key is not None}
+    found = {key.get_secret_value() for name in _KEYS if (key := getattr(settings, name)) is not None}
     urls = [settings.database_url, settings.server or "", settings.public_url or ""]
     for said in (_said_by_environment(), _said_by_file(settings.folder.settings_file)):
-        found |= {str(said.get(name, "")) for name in ("admin_key", "secret_key")}
+        found |= {str(said.get(name, "")) for name in _KEYS}
         urls += [str(said.get(name, "")) for name in ("database_url", "server", "public_url")]
     found |= {secret for url in urls for secret in secrets_of(url)}
+    found |= {text for one in settings.credentials.values() for secret in one.values() for text in texts_in(secret)}
     found.add(os.environ.get("RAY_AUTH_TOKEN", ""))
     return found - {""}
+
+
+def _field(name: str) -> str:
+    """The setting that a variable belongs to: `credentials__corp__kind` is of `credentials`."""
+    return name.partition("__")[0]
 
 
 def _said_by_environment() -> dict[str, str]:
@@ -384,14 +462,15 @@ def _near(name: str) -> str:
 
 def _warn_of_unknown(said: Mapping[str, str]) -> None:
     for name in said:
-        if name not in Settings.model_fields:
+        if _field(name) not in Settings.model_fields:
             near = difflib.get_close_matches(name, Settings.model_fields, n=1, cutoff=0.5)
             hint = f"; did you mean {PREFIX}{near[0].upper()}?" if near else "."
             variable = PREFIX + name.upper()
             log.warning("%s is no setting, and changes nothing%s", variable, hint, extra={"action": "unknown_variable"})
 
 
-_SECRET = {"admin_key", "secret_key", "database_url"}
+_KEYS = ("admin_key", "admin_password", "secret_key", "blobs_key", "blobs_secret")
+_SECRET = {*_KEYS, "database_url", "credentials"}
 
 
 def _refusal(error: ValidationError, origins: Mapping[str, str]) -> WrongUse:

@@ -12,6 +12,11 @@ FramemillError
 │   ├── KeyRefused         the farm does not take that key
 │   │   └── LinkExpired    a link that was good once
 │   ├── Forbidden          the farm knows who asks, and they may not
+│   │   ├── PathRefused    a path on the farm's machine that is closed to clients
+│   │   ├── QuotaExceeded  their account has used up what it may
+│   │   ├── OverLimit      the job's own limits do not allow it
+│   │   └── BalanceTooLow  their account does not have what it costs
+│   ├── AddressClosed      an address that is closed to clients, as it stands in a URL
 │   ├── TooMany            more than the limits allow, for now
 │   ├── TooLarge           more bytes than are taken there
 │   └── ForeignDatabase    the database is not one that this release made or knows
@@ -22,6 +27,7 @@ FramemillError
 │   ├── SourceUnreadable
 │   ├── SourceDamaged
 │   ├── SourceEncrypted
+│   ├── SourceTooLarge     more than the limits allow
 │   └── DecoderMissing
 ├── MediaError             a media process failed
 │   ├── FfmpegFailed
@@ -31,7 +37,17 @@ FramemillError
 │   ├── ChunkMismatch      a chunk delivered other frames than planned
 │   └── VerificationFailed
 ├── OutputError            the result cannot be put where it was asked for
-│   └── DiskFull
+│   ├── DiskFull
+│   └── TargetUnreachable  whoever shall have it does not answer
+├── StorageError           a store did not do what it was asked for
+│   ├── StorageMissing     there is no such thing in it
+│   ├── StorageExists      there is one already, which was not to be replaced
+│   ├── StorageRefused     credentials, permission, or an address that is closed to clients
+│   │   └── AddressRefused the latter
+│   ├── StorageFull        it takes no more
+│   ├── StorageUnreachable it does not answer
+│   │   └── BlobsAway      the farm's own bucket, or what keeps us from using it
+│   └── StorageBroken      it answers what cannot be, or breaks off
 ├── InvalidTransition      an event that a state has no edge for
 ├── StaleWrite             somebody else wrote the row first
 │   └── EpochOver          another coordinator has taken over
@@ -114,6 +130,36 @@ class Forbidden(WrongUse):
     """The farm knows who asks, and they may not do that."""
 
 
+class PathRefused(Forbidden):
+    """The path is on the farm's machine, and closed to clients."""
+
+
+class QuotaExceeded(Forbidden):
+    """The account has used up what it may use in a month, or keep."""
+
+
+class OverLimit(Forbidden):
+    """The limits that a job came with do not allow it."""
+
+
+class BalanceTooLow(Forbidden):
+    """The account does not have what is to be set aside or taken."""
+
+    def __init__(self, message: str, required: int = 0, available: int = 0) -> None:
+        """`required` and `available`: thousandths of a credit."""
+        super().__init__(message)
+        self.required = required
+        self.available = available
+
+
+class AddressClosed(WrongUse):
+    """A URL itself names a place that is closed to clients."""
+
+    def __init__(self, message: str, host: str = "") -> None:
+        super().__init__(message)
+        self.host = host
+
+
 class TooMany(WrongUse):
     """More than an account's limits allow; later it may be allowed again."""
 
@@ -156,6 +202,10 @@ class SourceDamaged(SourceError):
 
 class SourceEncrypted(SourceError):
     """The source can only be decoded with a key."""
+
+
+class SourceTooLarge(SourceError):
+    """The source is larger than the job, the account or the farm's disk allows."""
 
 
 class DecoderMissing(SourceError):
@@ -201,6 +251,46 @@ class OutputError(FramemillError):
 
 class DiskFull(OutputError):
     """There is no room for the store, the chunks or the result."""
+
+
+class TargetUnreachable(OutputError):
+    """Whoever shall have the result does not answer."""
+
+
+class StorageError(FramemillError):
+    """A store did not do what it was asked for. Whoever asked knows whether that is about a source or a target."""
+
+
+class StorageMissing(StorageError):
+    """There is no such object, file, bucket or folder."""
+
+
+class StorageExists(StorageError):
+    """There is something of that name already, and it was not to be replaced."""
+
+
+class StorageRefused(StorageError):
+    """The store does not let us: credentials, permissions, or an address that is closed to clients."""
+
+
+class AddressRefused(StorageRefused):
+    """The host leads into a network that is closed to clients; the message names the line that opens it."""
+
+
+class StorageFull(StorageError):
+    """The store takes no more."""
+
+
+class StorageUnreachable(StorageError):
+    """The store does not answer; later it may."""
+
+
+class BlobsAway(StorageUnreachable):
+    """The farm's own bucket cannot be used at the moment: no order is at fault, and everything waits for it."""
+
+
+class StorageBroken(StorageError):
+    """The store answers what cannot be, or breaks off in the middle; another try may help."""
 
 
 class InvalidTransition(FramemillError):

@@ -4,6 +4,10 @@ Each purpose has a key of its own, so that what was signed for one opens nothing
 """
 
 import base64
+import contextlib
+import os
+import secrets
+from pathlib import Path
 from typing import Any
 
 from cryptography.fernet import Fernet, InvalidToken
@@ -14,6 +18,7 @@ from itsdangerous import BadData, SignatureExpired, URLSafeTimedSerializer
 from framemill.errors import KeyRefused, LinkExpired
 
 _KEY_BYTES = 32
+_OWNER_ONLY = 0o600
 
 
 class Seals:
@@ -61,3 +66,16 @@ class Seals:
 
     def _signer(self, purpose: str) -> URLSafeTimedSerializer:
         return URLSafeTimedSerializer(self.key("sign"), salt=purpose)
+
+
+def make_secret(path: Path) -> str:
+    """The secret in that file, made at random where there is none yet. Raises OSError."""
+    with contextlib.suppress(FileExistsError):
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _OWNER_ONLY)
+        with open(descriptor, "w", encoding="ascii") as file:
+            file.write(secrets.token_hex(32))
+    secret = path.read_text("ascii").strip()
+    if secret:
+        return secret
+    path.unlink()  # whoever made it was cut off before it wrote
+    return make_secret(path)

@@ -11,8 +11,9 @@ from site_pages import Site
 from framemill.jobs.model import ChunkRow
 from framemill.jobs.states import CancelAsked, ChunkState, InputsReady, Planned, Started
 from framemill.services.callers import ADMIN
+from framemill.services.inputs import InputRequest
 from framemill.services.jobs import Jobs
-from framemill.services.parts import InputRequest, OutputRequest
+from framemill.services.parts import OutputRequest
 from framemill.services.submission import JobRequest
 from framemill.store.chunks import replace_chunks
 

@@ -52,7 +52,7 @@ def test_a_job_that_fails_is_exit_1_one_line_and_no_output(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("words", "hint"),
     [
-        (["--set", "crff=20"], "did you mean crf?"),
+        (["--set", "crff=20"], "did you mean crf or crop?"),
         (["--set", "crf=99"], "crf"),
         (["--set", "crf"], "KEY=VALUE"),
         (["--preset", "h246"], "h264"),
@@ -69,7 +69,7 @@ def test_wrong_use_is_exit_2_and_says_what_was_meant(words: list[str], hint: str
 
 
 def test_an_unknown_suffix_names_the_known_ones(clip: Clip, tmp_path: Path) -> None:
-    done = framemill("encode", str(clip("cfr_29_97.mp4")), "-o", str(tmp_path / "out.avi"))
+    done = framemill("encode", str(clip("cfr_29_97.mp4")), "-o", str(tmp_path / "out.rm"))
 
     assert done.returncode == 2
     assert ".mp4, .mov, .mkv, .webm" in done.stderr

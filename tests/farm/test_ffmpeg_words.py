@@ -90,7 +90,7 @@ def test_the_command_takes_ffmpegs_words(clip: Clip, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["-vf", "movie=/etc/passwd"], "-vf movie=/etc/passwd: of ffmpeg's filters only scale=W:H is taken, alone."),
+        (["-vf", "movie=/etc/passwd"], "-vf movie=/etc/passwd: a picture over the film is the setting overlays."),
         (["-x264-params", "dump-yuv=frames.yuv"], "-x264-params dump-yuv=frames.yuv: dump-yuv reads or writes a file."),
         (["-crf", "20", "other.mp4"], "other.mp4: ffmpeg would take a word without a dash for an output file; "
          "here -o names the only one."),

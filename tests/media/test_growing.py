@@ -3,110 +3,25 @@
 import asyncio
 import random
 import shutil
-from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import clips
 import m3u8
 import pytest
+from one_package import TITLE, Film
 
-from framemill.farm.growing import growing_sound
 from framemill.farm.intact import chunk_blob
-from framemill.farm.orders import (
-    Encoded,
-    ExtraOrder,
-    GroupOrder,
-    Grown,
-    GrowOrder,
-    Order,
-    Planned,
-    PlanOrder,
-    Result,
-    Stitched,
-    StitchOrder,
-)
+from framemill.farm.orders import Grown, GrowOrder, Result
 from framemill.farm.performing import perform
-from framemill.farm.titles import extras_of, ingest, load_title
-from framemill.jobs.settings import OutputSettings, RunSettings
+from framemill.jobs.settings import RunSettings
+from framemill.media.boxes import top_boxes
 from framemill.media.index import decoded
-from framemill.media.soundfile import fragments, read_head
-from framemill.media.title import Title
+from framemill.media.readable import playlists_followed
 from framemill.storage.local import LocalBlobs
 
-TITLE = "titles/t.json"
 LADDER = [{"height": 120, "crf": 30}, {"height": 90, "crf": 32}]
-FAST = {"container": "package", "segment_seconds": 1, "encoder_preset": "ultrafast"}
-
-
-@dataclass
-class Film:
-    """A planned package, whose orders are carried out one by one."""
-
-    folder: Path
-    blobs: LocalBlobs
-
-    @property
-    def title(self) -> Title:
-        return load_title(self.blobs, TITLE)
-
-    @property
-    def growing(self) -> Path:
-        return self.folder / ".live"
-
-    @property
-    def finished(self) -> Path:
-        return self.folder / "output"
-
-    async def do(self, order: Order) -> Result:
-        result = await perform(order, lambda _: None, self.blobs)
-        assert result.reason is None, result.message
-        return result
-
-    async def plan(self, source: Path, run: RunSettings, **settings: object) -> None:
-        found = await ingest(str(source), source.name, self.blobs)
-        wanted = OutputSettings.model_validate(FAST | settings)
-        order = PlanOrder(title_key=TITLE, source_key=found.key, settings=wanted, run=run, decode=False, linear=False)
-        assert isinstance(await self.do(order), Planned)
-        self.growing.mkdir()
-
-    async def encode(self, group: int) -> None:
-        for rendition, _ in enumerate(self.title.pictured.pictures):
-            assert isinstance(await self.do(GroupOrder(title_key=TITLE, rendition=rendition, group=group)), Encoded)
-
-    async def sound(self) -> None:
-        for order in extras_of(self.title, TITLE):
-            assert isinstance(order, ExtraOrder)
-            await self.do(order)
-
-    async def grow(self) -> Grown:
-        grown = await self.do(GrowOrder(title_key=TITLE, folder=str(self.growing)))
-        assert isinstance(grown, Grown)
-        return grown
-
-    async def grow_all(self) -> Grown:
-        while (grown := await self.grow()).more:
-            pass
-        return grown
-
-    async def finish(self) -> None:
-        order = StitchOrder(title_key=TITLE, folder=str(self.finished), name="video")
-        assert isinstance(await self.do(order), Stitched)
-
-    def hide_sound(self, seconds: float) -> None:
-        """As if its encoder had come no further than that; `show_sound` ends it."""
-        whole = self.blobs.path(f"sounds/{self.title.sound_key}")
-        head = read_head(whole)
-        assert head is not None
-        there = [fragment for fragment in fragments(whole, head) if fragment.tick < seconds * head.scale]
-        draft = self.blobs.draft(growing_sound(self.title))
-        torn = whole.read_bytes()[: there[-1].end + 100]  # and a bit of the next fragment
-        draft.write_bytes(torn)
-        whole.rename(whole.with_name("hidden"))
-
-    def show_sound(self) -> None:
-        whole = self.blobs.path(f"sounds/{self.title.sound_key}")
-        whole.with_name("hidden").rename(whole)
 
 
 @pytest.fixture
@@ -127,23 +42,55 @@ def files(folder: Path, kind: str) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in found}
 
 
+#: What players keep while they play on.
+_KEPT = ("*.m4s", "init.mp4", "*.ts", "*.vtt", "media.mp4")
+
+
+def kept(folder: Path) -> dict[str, bytes]:
+    return {name: data for kind in _KEPT for name, data in files(folder, kind).items()}
+
+
+def without_index(data: bytes) -> bytes:
+    """A file of segments, whose index is written in the end."""
+    boxes = [(kind, data[start:end]) for kind, start, end in top_boxes(data)]
+    return b"".join(box if kind not in {"sidx", "free"} else bytes(len(box)) for kind, box in boxes)
+
+
 def assert_grown_is_finished(film: Film) -> None:
     """Every file that players keep is the finished one's; nothing lies about."""
-    early = files(film.growing, "*.m4s") | files(film.growing, "init.mp4")
-    assert early == files(film.finished, "*.m4s") | files(film.finished, "init.mp4")
-    for name, text in files(film.growing, "playlist.m3u8").items():
+    early, late = kept(film.growing), kept(film.finished)
+    assert {name: without_index(data) if name.endswith("media.mp4") else data for name, data in early.items()} == {
+        name: without_index(data) if name.endswith("media.mp4") else data for name, data in late.items()
+    }
+    playlists = files(film.growing, "*.m3u8")
+    assert playlists.keys() == files(film.finished, "*.m3u8").keys()
+    for name, text in playlists.items():
         grown, final = m3u8.loads(text.decode()), m3u8.load(str(film.finished / name))
+        if name == "master.m3u8" or "subtitles" in name:  # a text is there as a whole
+            continue
         assert (grown.playlist_type, grown.is_endlist, final.playlist_type, final.is_endlist) == (
             "event", False, "vod", True,
         )  # fmt: skip
         assert grown.target_duration == final.target_duration
-        assert [(s.uri, s.duration) for s in grown.segments] == [(s.uri, s.duration) for s in final.segments]
-        assert all(s.init_section.uri == "init.mp4" for s in grown.segments)
+        assert named(grown) == named(final)
     early_master, master = (m3u8.load(str(folder / "master.m3u8")) for folder in (film.growing, film.finished))
+    assert [(one.uri, one.name, one.language) for one in early_master.media] == [
+        (one.uri, one.name, one.language) for one in master.media
+    ]
+    assert [one.uri for one in early_master.iframe_playlists] == [one.uri for one in master.iframe_playlists]
     for before, after in zip(early_master.playlists, master.playlists, strict=True):
         assert before.uri == after.uri
         assert before.stream_info.codecs == after.stream_info.codecs
+        assert before.stream_info.frame_rate == after.stream_info.frame_rate
         assert before.stream_info.bandwidth >= after.stream_info.bandwidth
+
+
+def named(playlist: Any) -> list[tuple[Any, ...]]:
+    """Every segment that a playlist names, and its init segment."""
+    return [
+        (one.uri, one.duration, one.byterange, str(one.init_section) if one.init_section else None)
+        for one in playlist.segments
+    ]
 
 
 def in_playlists(film: Film) -> set[int]:
@@ -193,6 +140,10 @@ def test_it_grows_in_order_and_becomes_the_finished_package(film: Film, clip: Pa
         ("cfr_29_97.mp4", {"audio_codec": "none"}),
         ("cfr_29_97.mp4", {"video_codec": "h265", "ladder": LADDER}),
         ("cfr_29_97.mp4", {"video_codec": "av1", "encoder_preset": "12"}),
+        ("late_audio.mp4", {"segment_files": "ranges", "manifests": ["hls"]}),
+        ("late_video.mp4", {"segments": "ts"}),
+        ("cfr_29_97.mp4", {"segments": "ts", "segment_files": "ranges", "iframes": False}),
+        ("languages.mp4", {"segment_files": "ranges", "audio_tracks": "all"}),
     ],
 )
 @pytest.mark.parametrize("run", [RunSettings(chunks=3), RunSettings(chunk_frames=17)], ids=["grid", "inside"])
@@ -251,8 +202,9 @@ def test_a_growing_package_plays_as_far_as_it_goes(film: Film, clip: Path) -> No
         master = film.growing / "master.m3u8"
         for playlist in film.growing.rglob("playlist.m3u8"):
             playlist.write_text(playlist.read_text() + "#EXT-X-ENDLIST\n")
-        frames, said = await decoded(str(master), "0:V:0")
-        sound, heard = await decoded(str(film.growing / "audio" / "playlist.m3u8"), "0:a:0")
+        with playlists_followed():
+            frames, said = await decoded(str(master), "0:V:0")
+            sound, heard = await decoded(str(film.growing / "audio" / "playlist.m3u8"), "0:a:0")
         assert (said.lines, heard.lines) == ((), ())
         return grown.spans, len(frames), sum(row.duration for row in sound)
 
@@ -307,7 +259,7 @@ def test_a_damaged_chunk_is_not_shown(film: Film, clip: Path) -> None:
         blob = film.blobs.path(chunk_blob(title.chunk_key(0, title.pictured.plan.chunks[0])))
         blob.write_bytes(blob.read_bytes()[:-1] + b"?")
         order = GrowOrder(title_key=TITLE, folder=str(film.growing))
-        return await perform(order, lambda _: None, film.blobs)
+        return await perform(order, lambda *_: None, film.blobs)
 
     result = asyncio.run(scene())
     assert result.reason is not None
@@ -322,7 +274,7 @@ def test_nobody_grows_where_nobody_wants_it(film: Film, clip: Path) -> None:
         await film.sound()
         await film.encode(0)
         shutil.rmtree(film.growing)
-        return await perform(GrowOrder(title_key=TITLE, folder=str(film.growing)), lambda _: None, film.blobs)
+        return await perform(GrowOrder(title_key=TITLE, folder=str(film.growing)), lambda *_: None, film.blobs)
 
     assert asyncio.run(scene()).reason is not None
     assert not film.growing.exists()

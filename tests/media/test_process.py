@@ -16,7 +16,7 @@ from pydantic import BaseModel
 from framemill.errors import ChildFailed, ChildStalled, SourceMissing, SourceUnreadable
 from framemill.media import process
 from framemill.media.forkserver import ForkServer
-from framemill.media.inspect import INSPECT, InspectRequest, inspected
+from framemill.media.inspection import INSPECT, InspectRequest, inspected
 from framemill.media.isolate import Task
 
 BUSY = [sys.executable, "-c", "import time\nwhile time.process_time() < 0.3: pass"]

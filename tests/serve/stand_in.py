@@ -26,13 +26,13 @@ ACTOR = "coordinator"
 
 
 class Door(BaseHTTPRequestHandler):
-    """`/healthz`, `/readyz`, `/v1/farm` and `/v1/farm/drain`."""
+    """`/healthz`, `/readyz`, `/framemill/v1/farm` and `/framemill/v1/farm/drain`."""
 
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
         key = Path(os.environ["FRAMEMILL_DATA_DIR"], "admin.key").read_text("ascii")
-        if self.path == "/v1/farm" and self.headers.get("Authorization") != f"Bearer {key}":
+        if self.path == "/framemill/v1/farm" and self.headers.get("Authorization") != f"Bearer {key}":
             self._answer(401, {})
         else:
             self._answer(200, {"live": True, "slots": 2, "jobs": {"encoding": 1}, "backlog_seconds": 3.5})

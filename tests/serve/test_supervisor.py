@@ -124,7 +124,7 @@ def test_the_supervisor_knows_no_ray(place: Place) -> None:
 
 def test_nobody_else_can_reach_or_read_what_belongs_to_the_farm(place: Place) -> None:
     folder = place.folder
-    for path in (folder.farm_file, folder.admin_key, folder.ray_token, folder.lock):
+    for path in (folder.farm_file, folder.admin_key, folder.admin_password, folder.ray_token, folder.lock):
         assert path.stat().st_mode & 0o077 == 0
     assert Path(place.farm.temp_dir).parent.stat().st_mode & 0o077 == 0
     listening = {
@@ -180,20 +180,21 @@ def assert_nothing_is_left(place: Place, farm: FarmFile) -> None:
     assert not Path(farm.temp_dir).parent.exists()
     assert not place.folder.farm_file.exists()
     assert not place.folder.gcs.exists()
-    assert all(map(is_free, (place.port, *farm.ports.singles())))
+    ports = (place.port, *farm.ports.singles())  # the kernel may hold one for a moment, of a process that was killed
+    eventually(lambda: all(map(is_free, ports)), 10, "the ports are free")
     assert place.status()["state"] == "down"
     assert not place.down()
 
 
 def test_a_stopped_process_is_killed_and_comes_back(place: Place) -> None:
-    coordinator, child = place.pid("coordinator"), place.pid("ffmpeg")
+    coordinator, child, restarts = place.pid("coordinator"), place.pid("ffmpeg"), place.farm.restarts
     assert coordinator is not None
     assert child is not None
     os.kill(coordinator, signal.SIGSTOP)
     eventually(lambda: place.pid("coordinator") not in {None, coordinator}, BACK_SECONDS, "another coordinator")
     eventually(place.serves, BACK_SECONDS, "serving again")
     eventually(lambda: not psutil.pid_exists(child), 10, "the end of an ffmpeg in a session of its own")
-    assert place.farm.restarts == 0
+    assert place.farm.restarts == restarts
 
 
 @pytest.mark.parametrize("role", ["raylet", "gcs_server", "head"])
@@ -204,7 +205,8 @@ def test_a_head_that_is_lost_comes_back(place: Place, role: str) -> None:
     eventually(lambda: place.farm.restarts > farm.restarts, BACK_SECONDS, "a restart")
     eventually(place.serves, BACK_SECONDS, "serving again")
     assert place.farm.session != farm.session
-    assert left_of(farm.model_copy(update={"farm_id": ""})) == []
+    assert farm.session is not None
+    assert members(farm.session) == []
     assert len([one for one in place.status()["processes"] if one["role"] == "coordinator"]) == 1
 
 

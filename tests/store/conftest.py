@@ -8,11 +8,25 @@ from contextlib import closing
 
 import pytest
 
-CONTRACT = ("accounts", "chunks", "database", "events", "farm", "jobs", "ledger", "queue", "versions", "writer")
+CONTRACT = (
+    "accounts",
+    "chunks",
+    "database",
+    "events",
+    "farm",
+    "jobs",
+    "ledger",
+    "numbers",
+    "queue",
+    "tally",
+    "versions",
+    "videos",
+    "writer",
+)
 # Their assertions shall say as much here as there.
-pytest.register_assert_rewrite("store.postgres", *(f"unit.store.test_store_{subject}" for subject in CONTRACT))
+pytest.register_assert_rewrite(*(f"unit.store.test_store_{subject}" for subject in CONTRACT))
 
-from store.postgres import Server, running_server  # noqa: E402
+from servers.postgres import Server, running_server  # noqa: E402
 from unit.store.conftest import database, make_chunks, make_job, now, stored  # noqa: E402
 
 from framemill.store.database import Database  # noqa: E402

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from servers.postgres import Server
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 from store.cutting import Wire, wire
-from store.postgres import Server
 
 from framemill.errors import FarmError
 from framemill.store.batches import MOST_CONFLICTS

@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 
 from framemill.config import DataFolder, Settings, default_data_dir, environment, load_settings, origin_of, secrets_set
+from framemill.environment import own_credentials
 from framemill.errors import InvalidSetting, UnknownSetting, WrongUse
 from framemill.secrets import masked_settings
+from framemill.storage.credentials import named_credentials
 
 GIB = 1 << 30
 
@@ -238,6 +240,64 @@ def test_every_secret_that_was_set_is_known(tmp_path: Path) -> None:
     }
 
 
+CORP = """
+[credentials.corp]
+kind = "s3"
+access_key_id = "some-key-id"
+secret_access_key = "some-secret"
+allowed_buckets = ["in", "out-*"]
+"""
+
+
+def test_credentials_by_name_are_read_and_hidden(tmp_path: Path) -> None:
+    write(tmp_path, CORP)
+    said = {
+        "FRAMEMILL_CREDENTIALS__CORP__SESSION_TOKEN": "some-token",
+        "FRAMEMILL_CREDENTIALS__G__KIND": "gcs",
+        "FRAMEMILL_CREDENTIALS__G__KEYFILE": '{"type": "service_account", "private_key": "some-private-key"}',
+    }
+    with environment(said):
+        settings = load_settings(data_dir=tmp_path)
+        known = secrets_set(settings)
+
+    shown = masked_settings(settings)["credentials"]
+    assert shown["corp"]["allowed_buckets"] == ["in", "out-*"]
+    assert (shown["corp"]["secret_access_key"], shown["g"]["keyfile"]) == ("***", "***")
+    assert "some-" not in f"{settings} {shown} {settings.credentials}"
+    assert {"some-key-id", "some-secret", "some-token", "some-private-key"} <= known
+    assert named_credentials(settings.credentials)["corp"].access.model_dump()["session_token"] == "some-token"  # noqa: S105
+
+
+def test_a_name_of_credentials_is_a_name(tmp_path: Path) -> None:
+    write(tmp_path, '[credentials."a b"]\nkind = "s3"\nsecret_access_key = "some-secret"\n')
+    with pytest.raises(InvalidSetting, match="a name has letters") as refused:
+        load_settings(data_dir=tmp_path)
+    assert "some-" not in refused.value.message
+
+
+def test_the_tools_of_stores_are_listened_to(tmp_path: Path) -> None:
+    (tmp_path / "key.json").write_text('{"type": "service_account"}')
+    said = {
+        "AWS_ACCESS_KEY_ID": "id",
+        "AWS_SECRET_ACCESS_KEY": "secret",
+        "AWS_DEFAULT_REGION": "eu-west-1",
+        "AWS_ENDPOINT_URL": "http://127.0.0.1:9000",
+        "GOOGLE_APPLICATION_CREDENTIALS": str(tmp_path / "key.json"),
+        "AZURE_STORAGE_KEY": "no account is named",
+    }
+    others = dict.fromkeys(["AWS_REGION", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL_S3", "AZURE_STORAGE_ACCOUNT"], "")
+    with environment({**others, **said}):
+        found = own_credentials()
+
+    endpoint = {"region": "eu-west-1", "endpoint": "http://127.0.0.1:9000"}
+    assert found == {
+        "s3": {"access_key_id": "id", "secret_access_key": "secret", **endpoint},
+        "gcs": {"keyfile": {"type": "service_account"}},
+    }
+    with environment({"GOOGLE_APPLICATION_CREDENTIALS": "/nowhere.json"}), pytest.raises(WrongUse, match="no key file"):
+        own_credentials()
+
+
 def test_one_folder_holds_a_farm(tmp_path: Path) -> None:
     folder = DataFolder(tmp_path)
     names = ("lock", "farm_file", "admin_key", "ray_token", "settings_file", "database", "blobs", "work", "logs", "gcs")
@@ -253,3 +313,22 @@ def test_help_does_not_wait_for_settings() -> None:
     code = "import framemill.cli.main, sys; print([m for m in ('pydantic', 'framemill.config') if m in sys.modules])"
 
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+def test_the_bucket_of_a_cluster_keeps_its_secret(tmp_path: Path) -> None:
+    settings = load_settings(
+        data_dir=tmp_path,
+        blobs_url="s3://media/farm/",
+        blobs_key="AKIATESTTEST",
+        blobs_secret="ve/ry+secret",  # noqa: S106
+    )
+    assert settings.blobs_url == "s3://media/farm"
+    assert "AKIATESTTEST" not in f"{settings!r}"
+    assert masked_settings(settings)["blobs_secret"] == "***"  # noqa: S105
+    assert {"AKIATESTTEST", "ve/ry+secret"} <= secrets_set(settings)
+
+
+@pytest.mark.parametrize("url", ["media/farm", "gs://media/farm", "s3://", "s3:///farm", "s3://media//farm"])
+def test_what_is_no_bucket_is_refused(tmp_path: Path, url: str) -> None:
+    with pytest.raises(InvalidSetting, match="s3://bucket/prefix"):
+        load_settings(data_dir=tmp_path, blobs_url=url)

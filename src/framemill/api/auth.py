@@ -7,7 +7,7 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Annotated, NamedTuple
+from typing import Annotated, NamedTuple, TypeAlias
 
 from fastapi import Depends, Request, Security
 from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
@@ -18,6 +18,7 @@ from framemill.sealing import Seals
 from framemill.services.callers import ADMIN, Caller, Scope
 from framemill.services.keys import opened_by
 from framemill.services.limits import RateLimits
+from framemill.services.proof import HEADER, is_proved
 from framemill.services.sessions import Sessions
 from framemill.store.database import Database
 
@@ -43,6 +44,13 @@ class Known(NamedTuple):
     quotas: Quotas = Quotas()
 
 
+Knows: TypeAlias = Callable[[Request], Awaitable[Known]]
+"""Finds out who asks, by what the request carries. Raises `KeyRefused`."""
+
+KNOWS = "knows"
+"""In a request's state: the `Knows` of a door that has credentials of its own."""
+
+
 class Keys:
     """What the farm takes: its admin's key, keys of accounts, tokens of sessions."""
 
@@ -53,6 +61,7 @@ class Keys:
             raise ValueError("an empty admin key would let everybody in")
         self._admin = admin_key.encode()
         self._database = database
+        self.seals = seals
         self.sessions = Sessions(database, seals)
         self.limits = RateLimits()
         self._known_seconds = known_seconds
@@ -85,8 +94,14 @@ class Keys:
             caller, account = self.sessions.caller_of(key)
             return Known(caller, account.quotas)
         found, account = opened_by(self._database, key, datetime.now(UTC))
-        scopes = frozenset(found.scopes)
-        return Known(Caller(account=account.id, scopes=scopes, actor=f"key:{found.id}"), account.quotas)  # type: ignore[arg-type]
+        scopes, narrowed = frozenset(found.scopes), found.narrowed
+        caller = Caller(
+            account=account.id,
+            scopes=scopes,  # type: ignore[arg-type]
+            narrowed=None if narrowed is None else frozenset(narrowed),
+            actor=f"key:{found.id}",
+        )
+        return Known(caller, account.quotas)
 
 
 async def caller_of(request: Request) -> Caller:
@@ -95,19 +110,27 @@ async def caller_of(request: Request) -> Caller:
     known: Caller | None = state.get("caller")
     if known is not None:
         return known
-    key = given_key(request)
-    if not key:
-        raise KeyRefused("A key is needed: send `Authorization: Bearer KEY` or `X-API-Key: KEY`.")
+    knows: Knows = state.get(KNOWS, known_by_key)
+    found = await knows(request)
     keys: Keys = request.app.state.keys
-    found = await keys.known(key)
     allowance, within = keys.limits.count(found.caller, found.quotas)
     if allowance is not None:
         state["headers"] = [(name.lower().encode(), value.encode()) for name, value in allowance.headers.items()]
     if not within and allowance is not None:
         raise TooMany(f"More than {allowance.limit} requests a minute.", allowance.reset_seconds)
-    caller = replace(found.caller, request_id=state.get("request_id"))
+    here = is_proved(keys.seals, request.headers.get(HEADER))
+    caller = replace(found.caller, request_id=state.get("request_id"), here=here)
     state["caller"] = caller
     return caller
+
+
+async def known_by_key(request: Request) -> Known:
+    """Whose key the request carries. Raises as `Keys.caller` does."""
+    key = given_key(request)
+    if not key:
+        raise KeyRefused("A key is needed: send `Authorization: Bearer KEY` or `X-API-Key: KEY`.")
+    keys: Keys = request.app.state.keys
+    return await keys.known(key)
 
 
 def given_key(request: Request) -> str | None:

@@ -29,6 +29,7 @@ ANSWERS: Mapping[type[FramemillError], Answer] = {
     errors.SourceRefused: Answer(422, "invalid_request", "source_refused"),
     errors.SourceUnreachable: Answer(422, "invalid_request", "source_unreachable"),
     errors.SourceEncrypted: Answer(422, "invalid_request", "source_encrypted"),
+    errors.SourceTooLarge: Answer(422, "invalid_request", "source_too_large"),
     errors.SourceUnreadable: Answer(422, "invalid_request", "unreadable_source"),
     errors.KeyRefused: Answer(401, "authentication", "key_refused"),
     errors.LinkExpired: Answer(403, "permission", "link_expired"),
@@ -40,6 +41,7 @@ ANSWERS: Mapping[type[FramemillError], Answer] = {
     errors.KeyReused: Answer(409, "conflict", "idempotency_conflict"),
     errors.StillUnderWay: Answer(409, "conflict", "idempotency_in_progress"),
     errors.DiskFull: Answer(503, "farm", "disk_full"),
+    errors.BlobsAway: Answer(503, "farm", "store_unavailable"),
     errors.FarmError: Answer(503, "farm", "farm_unavailable"),
     errors.FramemillError: Answer(500, "internal", "internal"),
 }

@@ -12,7 +12,7 @@ Responses = dict[int | str, dict[str, Any]]
 TOLD: Mapping[str, str] = {
     "invalid_json": "The body is no JSON: Expecting value.",
     "unsupported_media_type": "The body is read as JSON: send it with Content-Type: application/json.",
-    "invalid_field": "outputs.0.taget: there is no such field; did you mean target?",
+    "invalid_field": "outputs.0.taget: there is no such field; did you mean target or targets?",
     "method_not_allowed": "/v1/jobs does not take PUT.",
     "store_unavailable": "The farm's database does not answer. Nothing is lost; try again in a moment.",
     "not_ready": "The farm is not ready yet.",
@@ -23,6 +23,7 @@ TOLD: Mapping[str, str] = {
     "source_missing": "There is no file /films/in.mov. Check the path.",
     "source_refused": "/films/in.mov cannot be read: Permission denied. Change its mode or owner.",
     "source_unreachable": "https://example.org/in.mov has been silent for 30 s. Try again later.",
+    "source_too_large": "The source has 21474836480 bytes or more, and may have 1073741824.",
     "unreadable_source": "/films/in.mov is no media file that can be read.",
     "key_refused": "A key is needed: send `Authorization: Bearer KEY` or `X-API-Key: KEY`.",
     "link_expired": "This link was good until a while ago: ask for a new one.",

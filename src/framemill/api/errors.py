@@ -1,26 +1,23 @@
-"""Every answer that is none of the others: one envelope, whoever noticed what is wrong."""
+"""Every answer that is none of the others: what went wrong is found here, whoever noticed it; a door writes it down."""
 
 import logging
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
-from typing import Any
+from typing import Any, NamedTuple, TypeAlias
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 
 from framemill.api.codes import Kind, answer_for
-from framemill.api.documented import CONFLICT, DOCUMENTED, MISSING, documented
 from framemill.api.nearby import near_names
 from framemill.api.urls import route_path
 from framemill.errors import FramemillError, KeyRefused, LinkExpired, StillUnderWay, TooMany
 from framemill.store.trouble import is_trouble
-
-__all__ = ["CONFLICT", "DOCUMENTED", "MISSING", "documented", "envelope", "install", "refusal", "request_id_of"]
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +26,22 @@ RETRY_SECONDS = 5
 
 _CODES: Mapping[int, str] = {413: "too_large", 400: "invalid_json"}
 _KINDS: Mapping[int, Kind] = {401: "authentication", 403: "permission", 404: "not_found", 409: "conflict"}
+
+
+class Refusal(NamedTuple):
+    """What a request that went wrong is told, before a door has put it into its words."""
+
+    status: int
+    kind: Kind
+    code: str
+    message: str
+    param: str | None = None
+    """The field that is meant, `outputs.0.settings`."""
+    headers: Mapping[str, str] = {}
+
+
+Write: TypeAlias = Callable[[Request, Refusal, Exception], Response]
+"""Writes a refusal as a door does; beside it, what was raised."""
 
 
 def envelope(
@@ -41,10 +54,18 @@ def envelope(
     param: str | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> JSONResponse:
-    """The answer to a request that went wrong."""
+    """The native answer to a request that went wrong."""
     retry = {"Retry-After": str(RETRY_SECONDS)} if status == HTTPStatus.SERVICE_UNAVAILABLE else {}
     error = {"type": kind, "code": code, "message": message, "param": param, "request_id": request_id}
     return JSONResponse({"error": error}, status, headers={**retry, **(headers or {})})
+
+
+def native(request: Request, found: Refusal, _cause: Exception) -> Response:
+    """As the native API writes a refusal."""
+    status, kind, code, message, param, headers = found
+    return envelope(
+        status, kind, code, message, request_id=request_id_of(request), param=param, headers=headers
+    )  # fmt: skip
 
 
 def request_id_of(request: Request) -> str | None:
@@ -53,59 +74,36 @@ def request_id_of(request: Request) -> str | None:
     return found
 
 
-def refusal(request: Request, error: FramemillError) -> JSONResponse:
-    """The answer to one of our errors."""
+def refusal(request: Request, error: FramemillError) -> Response:
+    """The native answer to one of our errors."""
+    return native(request, refused(request, error), error)
+
+
+def refused(request: Request, error: FramemillError) -> Refusal:
+    """What one of our errors is told as."""
     answer = answer_for(error)
     if answer.status == HTTPStatus.INTERNAL_SERVER_ERROR:
         log.error("%s", error.message, extra={"action": "request_failed", "request": request_id_of(request)})
-    return envelope(
-        *answer, error.message, request_id=request_id_of(request), param=error.param, headers=_headers(error)
-    )
+    return Refusal(*answer, error.message, error.param, _headers(error))
 
 
-def install(app: FastAPI) -> None:
-    """Answer every error of this application with the envelope."""
+def install(app: FastAPI, write: Write = native) -> None:
+    """Answer every error of this application as `write` does."""
 
     @app.exception_handler(FramemillError)
-    async def ours(request: Request, error: FramemillError) -> JSONResponse:
-        return refusal(request, error)
+    async def ours(request: Request, error: FramemillError) -> Response:
+        return write(request, refused(request, error), error)
 
     @app.exception_handler(RequestValidationError)
-    async def unfit(request: Request, error: RequestValidationError) -> JSONResponse:
-        first = error.errors()[0]
-        param = _param(first["loc"])
-        if first["loc"][0] == "body" and not _says_json(request):
-            told = "The body is read as JSON: send it with Content-Type: application/json."
-            return envelope(415, "invalid_request", "unsupported_media_type", told, request_id=request_id_of(request))
-        reason = str(first["msg"]).removeprefix("Value error, ")
-        if first["type"] == "json_invalid":
-            told = f"The body is no JSON: {first.get('ctx', {}).get('error', reason)}."
-            return envelope(400, "invalid_request", "invalid_json", told, request_id=request_id_of(request))
-        if first["type"] == "extra_forbidden":
-            reason = f"there is no such field; {near_names(request.scope.get('route'), first['loc'])}"
-        elif first["type"] == "missing" and len(first["loc"]) == 1:
-            reason = "A body is needed, a JSON object"
-        told = f"{param}: {reason}" if param else reason
-        told += "" if told.endswith(("?", ".")) else "."
-        return envelope(422, "invalid_request", "invalid_field", told, request_id=request_id_of(request), param=param)
+    async def unfit(request: Request, error: RequestValidationError) -> Response:
+        return write(request, _unfit(request, error), error)
 
     @app.exception_handler(HTTPException)
-    async def framework(request: Request, error: HTTPException) -> JSONResponse:
-        status = HTTPStatus(error.status_code)
-        kind: Kind = _KINDS.get(status, "invalid_request")
-        if status is HTTPStatus.METHOD_NOT_ALLOWED:
-            error.headers = {**(error.headers or {}), "Allow": _allowed(request)}
-        return envelope(
-            status,
-            kind,
-            _CODES.get(status, status.phrase.lower().replace(" ", "_")),
-            _told(status, str(error.detail), request),
-            request_id=request_id_of(request),
-            headers=error.headers,
-        )
+    async def framework(request: Request, error: HTTPException) -> Response:
+        return write(request, _of_framework(request, error), error)
 
     @app.exception_handler(SQLAlchemyError)
-    async def store(request: Request, error: SQLAlchemyError) -> JSONResponse:
+    async def store(request: Request, error: SQLAlchemyError) -> Response:
         if not is_trouble(error):
             raise error
         log.error(
@@ -114,7 +112,42 @@ def install(app: FastAPI) -> None:
             extra={"action": "store_unavailable", "request": request_id_of(request)},
         )
         told = "The farm's database does not answer. Nothing is lost; try again in a moment."
-        return envelope(503, "farm", "store_unavailable", told, request_id=request_id_of(request))
+        return write(request, Refusal(503, "farm", "store_unavailable", told), error)
+
+
+def unforeseen(request: Request) -> Refusal:
+    """What is told where nobody knows what went wrong."""
+    told = f"A fault of the farm's; its log tells more under {request_id_of(request)}."
+    return Refusal(500, "internal", "internal", told)
+
+
+def _unfit(request: Request, error: RequestValidationError) -> Refusal:
+    first = error.errors()[0]
+    param = _param(first["loc"])
+    if first["loc"][0] == "body" and not _says_json(request):
+        told = "The body is read as JSON: send it with Content-Type: application/json."
+        return Refusal(415, "invalid_request", "unsupported_media_type", told)
+    reason = str(first["msg"]).removeprefix("Value error, ")
+    if first["type"] == "json_invalid":
+        told = f"The body is no JSON: {first.get('ctx', {}).get('error', reason)}."
+        return Refusal(400, "invalid_request", "invalid_json", told)
+    if first["type"] == "extra_forbidden":
+        reason = f"there is no such field; {near_names(request.scope.get('route'), first['loc'])}"
+    elif first["type"] == "missing" and len(first["loc"]) == 1:
+        reason = "A body is needed, a JSON object"
+    told = f"{param}: {reason}" if param else reason
+    told += "" if told.endswith(("?", ".")) else "."
+    return Refusal(422, "invalid_request", "invalid_field", told, param)
+
+
+def _of_framework(request: Request, error: HTTPException) -> Refusal:
+    status = HTTPStatus(error.status_code)
+    headers = dict(error.headers or {})
+    if status is HTTPStatus.METHOD_NOT_ALLOWED:
+        headers["Allow"] = _allowed(request)
+    code = _CODES.get(status, status.phrase.lower().replace(" ", "_"))
+    told = _told(status, str(error.detail), request)
+    return Refusal(status, _KINDS.get(status, "invalid_request"), code, told, None, headers)
 
 
 def _headers(error: FramemillError) -> dict[str, str]:

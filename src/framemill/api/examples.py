@@ -13,6 +13,21 @@ WHOLE: Mapping[str, Mapping[str, Any]] = {
             "outputs": [{"target": "/films/film.mp4", "preset": "h264-720p", "settings": {"crf": 22}}],
         },
         "package": {"inputs": [{"uri": "/films/in.mov"}], "preset": "hls", "metadata": {"user": "42"}, "priority": 5},
+        "stores": {
+            "inputs": [{"uri": "s3://raw/film.mov", "credentials": "studio"}],
+            "outputs": [
+                {
+                    "targets": [
+                        {"uri": "s3://films/film.mp4", "credentials": "studio", "if_exists": "rename"},
+                        {
+                            "uri": "sftp://archive.example.org/films/film.mp4",
+                            "credentials": {"kind": "sftp", "user": "ada", "password": "correct horse battery staple"},
+                        },
+                    ],
+                    "preset": "h264-720p",
+                }
+            ],
+        },
         "held": {"start": "held", "callback": {"url": "https://example.org/hook", "on": "end"}},
     },
     "NewJobs": {
@@ -23,10 +38,20 @@ WHOLE: Mapping[str, Mapping[str, Any]] = {
             ]
         }
     },
+    "FolderOfJobs": {
+        "folder": {
+            "folder": "/films/in/",
+            "files": ["*.mov", "*.mxf"],
+            "outputs": [{"target": "/films/out/{path}.mp4", "preset": "h264-720p"}],
+        }
+    },
     "EditedJob": {"priority": {"priority": 10, "metadata": {"user": "42"}}},
     "NewInput": {"address": {"uri": "https://example.org/film.mov"}},
     "ChangedInput": {"address": {"uri": "https://example.org/other.mov"}},
-    "NewOutput": {"file": {"target": "/films/film.mp4", "preset": "h264-720p", "settings": {"crf": 22}}},
+    "NewOutput": {
+        "file": {"target": "/films/film.mp4", "preset": "h264-720p", "settings": {"crf": 22}},
+        "store": {"targets": [{"uri": "s3://films/film.mp4", "credentials": "studio"}], "preset": "h264-720p"},
+    },
     "ProbeAsked": {"address": {"uri": "https://example.org/film.mov"}},
 }
 """By the schema's name, then by the example's."""

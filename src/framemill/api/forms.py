@@ -5,7 +5,7 @@ on their sizes. Here each file is a `Draft`, in the folder and within the bounds
 """
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -48,8 +48,10 @@ class Form:
             file.received.path.unlink(missing_ok=True)
 
 
-async def keep_form(request: Request, place: Callable[[], Path], bounds: Bounds) -> Form:
-    """Read the form; each file goes to a path that `place` gives, and is within `bounds`.
+async def keep_form(
+    request: Request, place: Callable[[], Path], bounds: Bounds, hashes: Collection[str] = ("sha256",)
+) -> Form:
+    """Read the form; each file goes to a path that `place` gives, is within `bounds`, and is hashed on its way.
 
     One that is broken or cut off leaves nothing behind. Raises `WrongUse` for what is no form, `TooLarge`, `DiskFull`,
     `ClientDisconnect`.
@@ -57,7 +59,7 @@ async def keep_form(request: Request, place: Callable[[], Path], bounds: Bounds)
     kind, options = parse_options_header(request.headers.get("content-type", ""))
     if kind != b"multipart/form-data" or not options.get(b"boundary"):
         raise WrongUse("Send a form: Content-Type: multipart/form-data, with its boundary.")
-    reading = _Reading(place, bounds)
+    reading = _Reading(place, bounds, hashes)
     parser = MultipartParser(options[b"boundary"], reading.callbacks())  # type: ignore[arg-type]
     try:
         blocks: list[bytes] = []
@@ -88,6 +90,7 @@ class _Reading:
 
     place: Callable[[], Path]
     bounds: Bounds
+    hashes: Collection[str]
     fields: list[tuple[str, str]] = field(default_factory=list)
     files: list[FormFile] = field(default_factory=list)
     ended: bool = False
@@ -141,7 +144,7 @@ class _Reading:
         if kind != b"form-data" or b"name" not in self._told:
             raise WrongUse("A part of the form has no name: Content-Disposition: form-data; name=…")
         if b"filename" in self._told:
-            self._draft = Draft(self.place(), self.bounds)
+            self._draft = Draft(self.place(), self.bounds, self.hashes)
 
     def _data(self, data: bytes, start: int, end: int) -> None:
         if self._draft is not None:

@@ -6,7 +6,9 @@ try; a route that makes something gives what it makes such an id.
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+import hashlib
+import json
+from collections.abc import Callable, Collection
 from typing import Annotated
 
 from fastapi import Depends, Request
@@ -25,10 +27,12 @@ from framemill.store.trouble import is_trouble
 
 WAIT_SECONDS = 10.0
 """How long a twin waits for the other's answer before it is told to come back."""
+BEAT_SECONDS = 20.0
+"""How often it is said that a request is still being carried out: a third of `HELD_FOR`."""
 _LOOK_SECONDS = 0.1
 _LONGEST_KEY = 255
 _SERVER_ERROR = 500
-_FOR_NOW = frozenset({408, 429})
+_FOR_NOW = frozenset({402, 408, 429})
 """Refusals that say nothing of the request: the same may be carried out later."""
 
 
@@ -43,6 +47,8 @@ class Idempotency:
     """Serves each POST under `prefix` with an `Idempotency-Key` once.
 
     Only answers below 500 are kept, and none that says "later". `refuse` writes our own refusals, in a door's words.
+    `paths`: where alone keys count; none: everywhere. `apart`: keys of that name's own, and of each path its own; none:
+    an account has them for all it asks. `as_json`: bodies are the same that say the same, however they are written.
     """
 
     def __init__(
@@ -52,17 +58,25 @@ class Idempotency:
         once: Once,
         prefix: str = "/v1/",
         refuse: Callable[[Request, FramemillError], Response] = refusal,
+        paths: Collection[str] | None = None,
+        apart: str | None = None,
+        as_json: bool = False,
     ) -> None:
         self._app = app
         self._once = once
         self._prefix = prefix
         self._refuse = refuse
+        self._paths = paths
+        self._apart = apart
+        self._as_json = as_json
         self.wait_seconds = WAIT_SECONDS
+        self.beat_seconds = BEAT_SECONDS
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request."""
         key = _key(scope) if scope["type"] == "http" and scope["method"] == "POST" else b""
-        if not key or not route_path(scope).startswith(self._prefix):
+        path = route_path(scope) if key else ""  # an application's start and end have none
+        if not key or not path.startswith(self._prefix) or (self._paths is not None and path not in self._paths):
             await self._app(scope, receive, send)
             return
         request = Request(scope)
@@ -77,8 +91,8 @@ class Idempotency:
             body = await _whole(receive)
             if body is None:  # nobody is there any more
                 return
-            asked = (scope["method"].encode(), _target(scope), body)
-            found = await self._claimed(caller.account, key.decode("ascii"), asked)
+            asked = (scope["method"].encode(), _target(scope), _said(body) if self._as_json else body)
+            found = await self._claimed(caller.account, self._kept_under(key, path), asked)
         except FramemillError as error:
             await self._refuse(request, error)(scope, receive, send)
             return
@@ -87,11 +101,16 @@ class Idempotency:
         else:
             await self._carried_out(scope, _given(body, receive), send, found)
 
+    def _kept_under(self, key: bytes, path: str) -> str:
+        if self._apart is None:
+            return key.decode("ascii")
+        return f"{self._apart}:" + hashlib.sha256(b"\0".join((path.encode(), key))).hexdigest()
+
     async def _claimed(self, account: str, key: str, asked: tuple[bytes, bytes, bytes]) -> Claim | Kept:
         until = asyncio.get_running_loop().time() + self.wait_seconds
         while True:
             try:
-                found = await asyncio.to_thread(self._once.begun, account, key, asked)
+                found = await self._once.begun(account, key, asked)
             except SQLAlchemyError as error:
                 if not is_trouble(error):
                     raise
@@ -115,18 +134,26 @@ class Idempotency:
                 parts.append(message.get("body", b""))
 
         answered = False
+        beating = asyncio.create_task(self._beat(mine))
         try:
             await self._app(scope, receive, kept)
             if start is not None and start["status"] < _SERVER_ERROR and start["status"] not in _FOR_NOW:
                 told = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in start["headers"]]
-                await asyncio.to_thread(self._once.answered, mine, start["status"], told, b"".join(parts))
+                await self._once.answered(mine, start["status"], told, b"".join(parts))
                 answered = True
         finally:
+            beating.cancel()
             if not answered:  # also where the client has gone: what is made meanwhile, the next try finds
                 with contextlib.suppress(FramemillError, SQLAlchemyError):  # then it is taken over after a while
-                    await asyncio.shield(asyncio.to_thread(self._once.let_go, mine))
+                    await self._once.let_go(mine)
         if start is not None:
             await _send(send, start["status"], start["headers"], b"".join(parts))
+
+    async def _beat(self, mine: Claim) -> None:
+        while True:
+            await asyncio.sleep(self.beat_seconds)
+            with contextlib.suppress(FramemillError, SQLAlchemyError):  # the next one may get through
+                await self._once.still_at_it(mine)
 
 
 def _key(scope: Scope) -> bytes:
@@ -138,6 +165,14 @@ def _target(scope: Scope) -> bytes:
     path = route_path(scope)
     query: bytes = scope.get("query_string", b"")
     return path.encode() + b"?" + query
+
+
+def _said(body: bytes) -> bytes:
+    """What a body says: without spaces, the fields of its objects by their names. What is no JSON stays as it is."""
+    try:
+        return json.dumps(json.loads(body), sort_keys=True, separators=(",", ":")).encode()
+    except (ValueError, RecursionError):
+        return body
 
 
 async def _whole(receive: Receive) -> bytes | None:

@@ -1,15 +1,19 @@
 """What the API stands on: whoever puts a farm together fills these in."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from framemill.config import Network
 from framemill.sealing import Seals
-from framemill.services.callbacks import Desk
+from framemill.services.callers import Caller
+from framemill.services.desk import Desk
 from framemill.services.fileplace import FilePlace
 from framemill.services.jobs import Nudge
+from framemill.services.lending import Lender
+from framemill.storage.credentials import Named
+from framemill.storage.roots import Roots
 from framemill.store.database import Database
 
 
@@ -56,12 +60,28 @@ class ApiParts:
     """Where uploads come in and outputs lie."""
     public_url: str | None = None
     """How clients reach the API; none: as they asked."""
+    hosts: Mapping[str, str] = field(default_factory=dict)
+    """Doors by the host name at whose root they are."""
     trusted_proxies: tuple[Network, ...] = ()
     """Where requests come from that may say how the client has asked."""
     allowed_networks: tuple[Network, ...] = ()
-    """Private networks that messages of any account may go to."""
+    """Private networks that clients may have the farm connect to."""
+    roots: Roots | None = None
+    """Folders of this machine in which clients may name paths; none: anywhere."""
+    credentials: Named = field(default_factory=dict)
+    """Those of the settings, which clients may name."""
+    tariffs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Prices of the other doors, by the door's name, as the operator has set them."""
+    registration: Literal["open", "here", "closed"] = "here"
+    """Whether people may make themselves users, as guests, where a door has that; `here`: only from this machine."""
+    first_password: str = field(default="", repr=False)
+    """What the first admin is known by, to choose a password; empty: nobody is."""
+    doors: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """What else the operator has set of the other doors, by the door's name."""
     metrics_open: bool = False
     """Whether `/metrics` needs no key."""
+    lender: Lender | None = None
+    """The cloud that lends machines to the farm; none: the farm has those that have joined it by themselves."""
     counts_folder: Path | None = None
     """Where the replicas of this machine leave what they have counted; none: there is but one."""
     not_fronted: Callable[[], str] = lambda: ""
@@ -72,4 +92,8 @@ class ApiParts:
     @property
     def desk(self) -> Desk:
         """Where wishes to be told are taken."""
-        return Desk(self.seals, self.allowed_networks)
+        return Desk(self.seals, self.allowed_networks, self.credentials, roots=self.roots)
+
+    def desk_of(self, caller: Caller) -> Desk:
+        """The same for whoever asks."""
+        return replace(self.desk, trusted=caller.here)

@@ -3,6 +3,7 @@
 Pydantic's own strict mode would refuse lists and times as they come out of JSON, so single kinds are made strict.
 """
 
+import math
 from datetime import date
 from typing import Annotated, Any
 
@@ -48,3 +49,30 @@ Moment = Annotated[AwareDatetime, BeforeValidator(text_only)]
 """A point in time, in a query."""
 Day = Annotated[date, BeforeValidator(text_only)]
 """A day, in a query."""
+
+
+def storable(value: Any, depth: int = 0) -> Any:
+    """Refuse what no database takes: NUL and half characters in texts, numbers that are none, and towers of lists."""
+    if depth > _DEEPEST:
+        raise ValueError(f"it is nested deeper than {_DEEPEST} levels")
+    match value:
+        case str() if "\0" in value or any("\ud800" <= char <= "\udfff" for char in value):
+            raise ValueError("a text holds a character that cannot be stored (NUL, or half a surrogate pair)")
+        case float() if not math.isfinite(value):
+            raise ValueError(f"{value} is no number")
+        case dict():
+            for name, part in value.items():
+                storable(name)
+                storable(part, depth + 1)
+        case list() | tuple():
+            for part in value:
+                storable(part, depth + 1)
+        case BaseModel():
+            storable(value.model_dump(), depth)
+    return value
+
+
+_DEEPEST = 32
+Text = Annotated[str, BeforeValidator(storable)]
+Free = Annotated[dict[str, Any], BeforeValidator(storable)]
+"""The client's own JSON."""

@@ -14,10 +14,11 @@ from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from framemill.api.parts import ApiParts
+from framemill.api.paths import ALSO_AT, NATIVE_V1, PROBED
 from framemill.config import Network
 
-ALSO_AT = "/framemill"
-"""The native API is always found under this path, too: at a host name of another door it is not at the root."""
+AT_ROOT = "door_at_root"
+"""In a request's scope: the path of the door that is at the root of the host name that was asked for."""
 
 _HOST = re.compile(r"[A-Za-z0-9._~-]+(:\d{1,5})?|\[[0-9A-Fa-f:.]+\](:\d{1,5})?")
 _PREFIX = re.compile(r"(/[A-Za-z0-9._~-]+)+")
@@ -121,11 +122,25 @@ def _within(address: str, networks: Sequence[Network]) -> bool:
 
 
 class Paths:
-    """Finds the API under its other paths: `/framemill`, and that of the public URL where a proxy leaves it there."""
+    """Finds the API under its other paths: `/framemill`, that of the public URL where a proxy leaves it there, and the
+    root of a host name that is a door's own."""
 
-    def __init__(self, app: ASGIApp, *, public_url: str | None) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        public_url: str | None,
+        hosts: Mapping[str, str] | None = None,
+        mounts: Sequence[str] = (),
+        trusted: Sequence[Network] = (),
+    ) -> None:
+        """`hosts`: paths of doors by the host name at whose root they are, `*` for every one; `mounts`: those of all
+        doors; `trusted`: the proxies that may say which host was asked for."""
         self._app = app
         self._public = "" if public_url is None else urlsplit(public_url).path.rstrip("/")
+        self._hosts = hosts or {}
+        self._mounts = mounts
+        self._trusted = trusted
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request by the path that is left."""
@@ -139,9 +154,20 @@ class Paths:
         taken = ""
         if self._public and _is_under(rest, self._public):
             taken, rest = self._public, rest.removeprefix(self._public)
-        also = ALSO_AT if _is_under(rest, f"{ALSO_AT}/v1") else ""
+        also = ALSO_AT if _is_under(rest, NATIVE_V1) else ""
         if taken or also:
             scope.update({"root_path": root + taken + also, "also_at": also})
+        if self._hosts and not also:
+            self._find_door(scope, rest)
+
+    def _find_door(self, scope: Scope, rest: str) -> None:
+        """Below its own host name, whatever is asked for is the door's; it is found under its path nevertheless."""
+        request = HTTPConnection(scope)
+        host = asked_as(request, self._trusted).host or request.headers.get("host", "")
+        mount = self._hosts.get(_without_port(host).lower(), self._hosts.get("*"))
+        if mount is None or rest in PROBED or any(_is_under(rest, one) for one in self._mounts):
+            return
+        scope.update({"path": scope.get("root_path", "") + mount + rest, AT_ROOT: mount})
 
 
 def route_path(scope: Mapping[str, Any]) -> str:

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from framemill.api.native.account_schemas import Account, Key, User
-from framemill.cli.look import print_json
+from framemill.cli.printing import print_json
 from framemill.client import Framemill
 from framemill.errors import WrongUse
 

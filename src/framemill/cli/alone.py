@@ -6,7 +6,8 @@ from typing import Any
 from framemill.cli.encode import Bar, show_result, terminated_as_interrupted
 from framemill.farm.slots import usual_slots
 from framemill.services.local import encode_once
-from framemill.services.requests import encode_request
+from framemill.services.own import own_access
+from framemill.services.requests import Openers, encode_request
 
 
 def encode_alone(
@@ -19,9 +20,12 @@ def encode_alone(
     as_json: bool,
     verbose: bool,
     words: Sequence[str] = (),
+    join: Sequence[str] = (),
+    openers: Openers = Openers(),  # noqa: B008 (immutable)
 ) -> int:
     """Run the job; the exit code."""
-    request = encode_request(source, destination, preset, assignments, words)
+    own = Openers(*(own_access(uri, name) for uri, name in zip((source, destination), openers, strict=True)))
+    request = encode_request(source, destination, preset, assignments, words, join=join, openers=own)
     ended: dict[str, Any] = {}
 
     def on_end(row: dict[str, Any]) -> None:

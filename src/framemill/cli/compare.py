@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from framemill.cli.encode import Bar, terminated_as_interrupted
-from framemill.cli.look import print_json
+from framemill.cli.printing import print_json
 from framemill.errors import WrongUse
 from framemill.services.comparing import (
     CompareRequest,

@@ -36,5 +36,7 @@ def _words(value: Any) -> str:
             return "yes" if value else "no"
         case ByteSize():
             return value.human_readable(separator=" ")
+        case dict():
+            return ", ".join(f"{name}={_words(one)}" for name, one in value.items()) or "–"
         case _:
             return str(value)

@@ -7,7 +7,8 @@ from rich.console import Console
 from rich.table import Table
 
 from framemill.cli.encode import Bar
-from framemill.cli.look import print_json
+from framemill.cli.printing import print_json
+from framemill.config import load_settings
 from framemill.media.capabilities import HARDWARE_ENCODERS, SOUND_ENCODERS, Tried
 from framemill.services.doctoring import Facts, Problem, examine, judge, start_farm
 
@@ -18,7 +19,7 @@ def doctor_command(folder: str, *, as_json: bool, verbose: bool) -> int:
     """Show it; the exit code is 1 when jobs cannot be done here."""
     with Bar(show=not as_json) as bar:
         bar.update({"state": "trying encoders"})
-        facts = asyncio.run(examine(Path(folder).absolute()))
+        facts = asyncio.run(examine(Path(folder).absolute(), load_settings()))
         bar.update({"state": "starting a farm"})
         facts = start_farm(facts, verbose=verbose)
     problems = judge(facts)
@@ -45,6 +46,7 @@ def _show(facts: Facts, problems: list[Problem]) -> None:
         "processors": f"{facts.processors}; {facts.slots} encodes side by side",
         "memory": f"{facts.available_bytes / _GB:.1f} of {facts.memory_bytes / _GB:.1f} GiB available",
         "Ray": f"{facts.ray}, " + ("does not start" if facts.ray_seconds is None else f"up in {facts.ray_seconds} s"),
+        **({"bucket": facts.blobs} if facts.blobs else {}),
         "disk": f"{facts.disk_free_bytes / _GB:.1f} GiB free in {facts.folder}",
     }
     for name, value in rows.items():

@@ -13,6 +13,9 @@ from rich import filesize
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from framemill.cli.lines import Lines
+from framemill.config import ray_job
+
 _OF_BYTES = {"fetching", "uploading", "downloading"}
 _STAGES = {
     "uploading": "Sending the source",
@@ -29,10 +32,11 @@ _STAGES = {
 
 
 class Bar:
-    """A progress bar on stderr, where stderr is a terminal."""
+    """A progress bar on stderr, where stderr is a terminal; lines in the log of a Ray job, which is none."""
 
     def __init__(self, *, show: bool) -> None:
         console = Console(stderr=True)
+        self._lines = Lines() if show and ray_job() is not None else None
         columns = (
             TextColumn("{task.description:<22}"),
             BarColumn(),
@@ -56,10 +60,14 @@ class Bar:
     def update(self, told: dict[str, Any]) -> None:
         """Move the bar to what the farm told."""
         stage = told.get("waiting") or _STAGES.get(told["state"], told["state"].capitalize())
-        if told["state"] in _OF_BYTES:
+        if self._lines is not None:
+            self._lines.update(stage, told)
+        if told["state"] in _OF_BYTES or "bytes" in told:
             self._progress.update(self._task, description=stage, completed=told["bytes"], total=told["bytes_planned"])
         elif told.get("frames_planned"):
             self._progress.update(self._task, description=stage, completed=told["frames"], total=told["frames_planned"])
+        elif told.get("share") is not None:
+            self._progress.update(self._task, description=stage, completed=told["share"], total=1.0)
         else:
             self._progress.update(self._task, description=stage, total=None)
 

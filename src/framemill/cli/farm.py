@@ -7,11 +7,10 @@ from rich import filesize
 
 from framemill.api.native.schemas import Farm
 from framemill.cli.finding import Address, find_farm
-from framemill.cli.look import print_json
+from framemill.cli.printing import print_json
 from framemill.client import Framemill
 from framemill.config import load_settings
 from framemill.errors import FarmError
-from framemill.services.collecting import collect_here
 
 _STARTING_SECONDS = 60.0
 _USUAL_SECONDS = 5.0
@@ -20,7 +19,7 @@ _USUAL_SECONDS = 5.0
 def speak_to(address: Address) -> Framemill:
     """A client of that farm; one that still starts is waited for."""
     patience = _STARTING_SECONDS if address.starting else _USUAL_SECONDS
-    client = Framemill(address.url, address.key, patience_seconds=patience)
+    client = Framemill(address.url, address.key, patience_seconds=patience, proof=address.proof)
     if address.starting:
         client.farm()
     return client
@@ -52,6 +51,8 @@ def gc_command(farm: Framemill, *, dry_run: bool, as_json: bool) -> None:
 
 def collect_command(data_dir: str | None, *, dry_run: bool, as_json: bool) -> None:
     """The same in the folder of a farm that does not run."""
+    from framemill.services.collecting import collect_here  # noqa: PLC0415 - who speaks to a farm needs no store
+
     _tell_collected(collect_here(load_settings(data_dir=data_dir), dry_run=dry_run), as_json=as_json)
 
 

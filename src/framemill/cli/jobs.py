@@ -1,6 +1,6 @@
 """`framemill jobs` and `framemill why`: what the running farm has to do, and how far it is."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
@@ -12,8 +12,10 @@ from rich.table import Table
 
 from framemill.api.native.schemas import FiledOutput, Input, Job
 from framemill.cli.encode import Bar
-from framemill.cli.look import print_json
+from framemill.cli.printing import print_json
 from framemill.client import Framemill
+from framemill.client.downloading import is_folder
+from framemill.storage.address import is_remote
 
 _PAGE = 100
 _PIPED_COLUMNS = 200  # where nobody looks at a terminal, nothing is to be cut off
@@ -92,10 +94,9 @@ def download_command(farm: Framemill, prefix: str, destination: str) -> None:
     """Fetch the first output of a job."""
     job = farm.find(prefix)
     output = farm.output(job.outputs[0].id)
-    package = output.settings.get("container") == "package"
     target = Path(destination)
     with Bar(show=True) as bar:
-        place = target / output.name if package and target.is_dir() else target
+        place = target / output.name if is_folder(output) and target.is_dir() else target
         found = farm.download(
             output,
             place,
@@ -114,7 +115,10 @@ def _facts(job: Job, outputs: Sequence[FiledOutput]) -> list[tuple[str, str]]:
     if job.progress.frames_planned:
         facts.append(("frames", f"{job.progress.frames} of {job.progress.frames_planned} ({_done(job)})"))
     facts += [("source", _input(one)) for one in job.inputs]
-    facts += [("output", _output(one)) for one in outputs]
+    for output in outputs:
+        facts.append(("output", _output(output)))
+        elsewhere = len(output.targets) > 1 or any(is_remote(target.uri) for target in output.targets)
+        facts += [("delivery", one) for one in _deliveries(output)] if elsewhere else []
     if job.attempt > 1:
         facts.append(("attempt", str(job.attempt)))
     if job.priority:
@@ -145,12 +149,26 @@ def _input(one: Input) -> str:
 def _output(one: FiledOutput) -> str:
     place = one.target or f"{one.name}, with the farm"
     known = [f"preset {one.preset}"] if one.preset else []
-    if one.files:
-        files = f"{len(one.files)} files, " if len(one.files) > 1 else ""
-        known.append(files + filesize.decimal(sum(file.size_bytes or 0 for file in one.files)))
+    once = [file for file in one.files if file.target == one.files[0].target]
+    if once:
+        files = f"{len(once)} files, " if len(once) > 1 else ""
+        known.append(files + filesize.decimal(sum(file.size_bytes or 0 for file in once)))
     if one.message:
         known.append(one.message)
     return f"{place}  ({', '.join(known)})" if known else place
+
+
+def _deliveries(output: FiledOutput) -> Iterator[str]:
+    """How far each of its targets is."""
+    for number, target in enumerate(output.targets):
+        files = [file for file in output.files if file.target == number]
+        uri = files[0].uri if len(files) == 1 else target.uri  # which tells the number that its name was given
+        known = [target.state or "not begun"]
+        if len(files) > 1:
+            known.append(f"{sum(file.state == 'completed' for file in files)} of {len(files)} files")
+        if target.message:
+            known.append(target.message)
+        yield f"{uri}  ({', '.join(known)})"
 
 
 def _done(job: Job) -> str:

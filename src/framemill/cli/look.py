@@ -1,7 +1,7 @@
-"""`probe`, `plan`, `presets` and `version`: what there is, and what would be done. Nothing is encoded."""
+"""`probe`, `plan`, `presets`, `settings` and `version`: what there is, and what would be done. Nothing is encoded."""
 
 import asyncio
-import json
+import itertools
 import platform
 import sys
 from collections.abc import Sequence
@@ -10,29 +10,27 @@ from typing import Any
 
 import click
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from framemill import __version__
+from framemill.cli.printing import print_json
+from framemill.jobs.choices import CHOICES
 from framemill.jobs.presets import PRESETS
+from framemill.jobs.settings.describing import described
 from framemill.media import ffmpeg
 from framemill.services.looking import plan_source, probe_source
 
 
-def print_json(value: Any) -> None:
-    """JSON on stdout, and nothing else."""
-    json.dump(value, sys.stdout, indent=2)
-    sys.stdout.write("\n")
-
-
-def probe_command(source: str, *, as_json: bool) -> None:
+def probe_command(source: str, credentials: str | None, *, as_json: bool) -> None:
     """Show what a source holds."""
-    facts = asyncio.run(probe_source(source))
+    facts = asyncio.run(probe_source(source, credentials))
     if as_json:
         print_json(facts)
         return
     console = Console(highlight=False)
     form = facts["format"]
-    console.print(f"{source}: {form.get('format_long_name')}, {form.get('duration', '?')} s", markup=False)
+    console.print(f"{form['filename']}: {form.get('format_long_name')}, {form.get('duration', '?')} s", markup=False)
     table = Table("#", "kind", "codec", "what", "start", "duration", box=None, header_style="bold")
     for stream in facts["streams"]:
         table.add_row(
@@ -59,9 +57,10 @@ def plan_command(
     *,
     as_json: bool,
     words: Sequence[str] = (),
+    credentials: str | None = None,
 ) -> None:
     """Show how a source would be cut."""
-    facts = asyncio.run(plan_source(source, destination, preset, assignments, words))
+    facts = asyncio.run(plan_source(source, destination, preset, assignments, words, credentials=credentials))
     if as_json:
         print_json(facts)
         return
@@ -75,7 +74,10 @@ def plan_command(
         table.add_row(
             str(chunk["number"]), frames, f"{chunk['start_seconds']:.3f} s", chunk["why"], str(chunk["group"])
         )
-    console.print(table)
+    if facts["chunks"]:
+        console.print(table)
+    for command in facts.get("commands", ()):
+        click.echo(f"\n{command}")
     shown: set[int] = set()
     for chunk in facts["chunks"]:
         if chunk["group"] not in shown:
@@ -92,7 +94,29 @@ def presets_command(*, as_json: bool) -> None:
     table = Table("preset", "what it makes", box=None, header_style="bold")
     for preset in PRESETS.values():
         table.add_row(preset.name, preset.summary)
+    console = Console(highlight=False)
+    console.print(table)
+    console.print("\nThe plain words that `--set` takes, and what they mean to each encoder:")
+    words = Table("word", *CHOICES[0].means, "what it is for", box=None, header_style="bold")
+    for row in CHOICES:
+        words.add_row(f"{row.field}={row.word}", *row.means.values(), row.says)
+    console.print(words)
+
+
+def settings_command(word: str | None, *, as_json: bool) -> None:
+    """List what `--set` takes; with a word, those whose name or sentence has it."""
+    found = [one for one in described() if word is None or word.lower() in f"{one.name} {one.sentence}".lower()]
+    if as_json:
+        print_json([one._asdict() for one in found])
+        return
+    table = Table("setting", "takes", "usual", "what it does", box=None, header_style="bold", padding=(0, 2, 0, 0))
+    for group, members in itertools.groupby(found, key=lambda one: one.group):
+        table.add_row(f"[bold]{group}[/bold]", end_section=False)
+        for one in members:
+            table.add_row(one.name, escape(one.takes), escape(one.usual), escape(one.sentence))
     Console(highlight=False).print(table)
+    if not found:
+        sys.stderr.write(f"No setting is called or says {word!r}.\n")
 
 
 def version_command(*, as_json: bool) -> None:

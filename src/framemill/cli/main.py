@@ -12,11 +12,12 @@ FAILED = 1
 WRONG_USE = 2
 INTERRUPTED = 130
 
-_settings = click.option(
-    "--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Any field of the output settings or of the run."
-)
+_settings = click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help="See `framemill settings`.")
 _preset = click.option("--preset", metavar="NAME", help="See `framemill presets`.")
 _words = click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="[-- FFMPEG OPTIONS]")
+_credentials = click.option(
+    "--credentials", metavar="NAME", help="Credentials of the settings ([credentials.NAME]) that open SRC."
+)
 _data_dir = click.option(
     "--data-dir", metavar="DIR", help="The farm's folder (default: $FRAMEMILL_DATA_DIR, else the user's own)."
 )
@@ -38,6 +39,9 @@ def cli() -> None:
     required=True,
     help="A file (.mp4 .mov .mkv .webm), or a folder for a package.",
 )
+@_credentials
+@click.option("--target-credentials", metavar="NAME", help="Those that open DST, where these are others.")
+@click.option("--join", multiple=True, metavar="SRC", help="A further source that follows SRC; as often as there are.")
 @_preset
 @_settings
 @click.option(
@@ -54,6 +58,9 @@ def cli() -> None:
 def encode(
     source: str,
     destination: str,
+    credentials: str | None,
+    target_credentials: str | None,
+    join: tuple[str, ...],
     preset: str | None,
     assignments: tuple[str, ...],
     slots: int | None,
@@ -64,13 +71,17 @@ def encode(
     words: tuple[str, ...],
     **farm: str | None,
 ) -> None:
-    """Encode SRC, a path or an http(s) URL, into DST: on the running farm, else on one of its own.
+    """Encode SRC, a path or a URI (http, s3, gs, az, ftp, sftp, gdrive), into DST: on the running farm, else on one of
+    its own, which opens stores by the variables of their own tools, too (AWS_ACCESS_KEY_ID and others).
 
     Behind `--` stand output options as ffmpeg has them: `-- -c:v libx265 -crf 20`.
     """
     from framemill.cli.finding import find_farm
+    from framemill.config import farm_mark
+    from framemill.services.requests import openers_for
 
     assigned = parse(assignments)
+    openers = openers_for(source, destination, credentials, target_credentials)
     alone = local or slots is not None
     if alone and (detach or farm["server"] is not None):
         raise WrongUse("--local and --slots are for a farm of its own; --detach and --server for one that runs.")
@@ -79,22 +90,75 @@ def encode(
         from framemill.cli.onfarm import encode_on_farm
 
         where = (address, source, destination, preset, assigned)
-        sys.exit(encode_on_farm(*where, as_json=as_json, detach=detach, words=words))
-    if detach:
+        sys.exit(encode_on_farm(*where, as_json=as_json, detach=detach, words=words, join=join, openers=openers))
+    if detach or farm_mark() is not None:  # in a Ray job: the machine is the farm's, and another one has no room beside
         raise FarmError("No farm runs that could go on with the job. Start one with `framemill up`.")
     from framemill.cli.alone import encode_alone
 
-    sys.exit(encode_alone(source, destination, preset, assigned, slots, as_json=as_json, verbose=verbose, words=words))
+    mine = (source, destination, preset, assigned, slots)
+    sys.exit(encode_alone(*mine, as_json=as_json, verbose=verbose, words=words, join=join, openers=openers))
+
+
+@cli.command()
+@click.argument("folder", metavar="FOLDER")
+@click.option(
+    "-o",
+    "--output",
+    "target",
+    metavar="DST",
+    required=True,
+    help="Where each output goes: {path}, {stem}, {name} and {number} stand for the file's.",
+)
+@_credentials
+@click.option("--target-credentials", metavar="NAME", help="Those that open DST, where these are others.")
+@click.option("--match", "files", multiple=True, metavar="GLOB", help="Only files like `*.mov`; may be repeated.")
+@click.option("--max", "most", type=click.IntRange(1, 1000), default=100, show_default=True, help="Most files.")
+@click.option("--flat", is_flag=True, help="Not what lies in folders below it.")
+@_preset
+@_settings
+@farm_options
+@_json
+def ingest(
+    folder: str,
+    target: str,
+    credentials: str | None,
+    target_credentials: str | None,
+    files: tuple[str, ...],
+    most: int,
+    flat: bool,
+    preset: str | None,
+    assignments: tuple[str, ...],
+    as_json: bool,
+    **farm: str | None,
+) -> None:
+    """Submit a job for each file of FOLDER, a path or a URI like s3://bucket/in/, to the running farm."""
+    from framemill.cli.farm import the_farm
+    from framemill.cli.folder import folder_command
+
+    with the_farm(**farm) as client:
+        folder_command(
+            client,
+            folder,
+            target,
+            preset,
+            parse(assignments),
+            credentials=(credentials, target_credentials),
+            files=files,
+            most=most,
+            recursive=not flat,
+            as_json=as_json,
+        )
 
 
 @cli.command()
 @click.argument("source", metavar="SRC")
+@_credentials
 @_json
-def probe(source: str, as_json: bool) -> None:
-    """Show what SRC holds, in ffprobe's JSON shape."""
+def probe(source: str, credentials: str | None, as_json: bool) -> None:
+    """Show what SRC, a path or a URI, holds, in ffprobe's JSON shape."""
     from framemill.cli.look import probe_command
 
-    probe_command(source, as_json=as_json)
+    probe_command(source, credentials, as_json=as_json)
 
 
 @cli.command()
@@ -108,6 +172,7 @@ def probe(source: str, as_json: bool) -> None:
     show_default=True,
     help="Where the output would go.",
 )
+@_credentials
 @_preset
 @_settings
 @_json
@@ -115,6 +180,7 @@ def probe(source: str, as_json: bool) -> None:
 def plan(
     source: str,
     destination: str,
+    credentials: str | None,
     preset: str | None,
     assignments: tuple[str, ...],
     as_json: bool,
@@ -123,7 +189,7 @@ def plan(
     """Show how SRC would be cut: chunks, boundaries and why, and every command. Encodes nothing."""
     from framemill.cli.look import plan_command
 
-    plan_command(source, destination, preset, parse(assignments), as_json=as_json, words=words)
+    plan_command(source, destination, preset, parse(assignments), as_json=as_json, words=words, credentials=credentials)
 
 
 @cli.command()
@@ -151,6 +217,16 @@ def presets(as_json: bool) -> None:
     from framemill.cli.look import presets_command
 
     presets_command(as_json=as_json)
+
+
+@cli.command()
+@click.argument("word", required=False)
+@_json
+def settings(word: str | None, as_json: bool) -> None:
+    """List what `--set` takes; with WORD, only what has it in its name or sentence."""
+    from framemill.cli.look import settings_command
+
+    settings_command(word, as_json=as_json)
 
 
 @cli.command()
@@ -296,7 +372,17 @@ def parse(assignments: tuple[str, ...]) -> dict[str, str]:
 
 
 def run() -> None:
-    """The entry point: errors become one line and an exit code."""
+    """The entry point: errors become one line and an exit code, which a Ray job's log tells."""
+    try:
+        _run()
+    except SystemExit as leave:
+        from framemill.cli.rayjob import tell_end
+
+        tell_end(leave.code if isinstance(leave.code, int) else FAILED if leave.code else 0)
+        raise
+
+
+def _run() -> None:
     try:
         cli(prog_name="framemill", standalone_mode=False)
     except click.exceptions.Exit as leave:

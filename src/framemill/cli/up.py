@@ -3,7 +3,8 @@
 import contextlib
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
+from pathlib import Path
 from typing import Any
 
 import click
@@ -15,7 +16,7 @@ from framemill.config import Settings, load_settings
 from framemill.errors import FarmError
 from framemill.logs import log_file, log_to
 from framemill.serve import daemon
-from framemill.serve.farmfile import read_farm
+from framemill.serve.farmfile import admin_password_of, read_farm
 from framemill.serve.launch import python
 from framemill.serve.lock import farm_lock
 from framemill.serve.login import login_url
@@ -34,7 +35,7 @@ _NEXT = (
 def up_command(data_dir: str | None, host: str | None, port: int | None, slots: int | None, *, detach: bool) -> None:
     """Run a farm: here, until it is ended, or behind the scenes."""
     settings = load_settings(data_dir=data_dir, host=host, port=port, slots=slots)
-    first = settings.admin_key is None and not settings.folder.admin_key.exists()
+    first = {path for path in (settings.folder.admin_key, settings.folder.admin_password) if not path.exists()}
     if (warning := exposed(settings)) is not None:
         click.secho(warning, fg="red", bold=True, err=True)
     if not detach:
@@ -57,8 +58,8 @@ def exposed(settings: Settings) -> str | None:
         return None
     return (
         f"WARNING: the farm listens on {settings.host}, to whoever can reach this machine, without TLS: keys, "
-        "passwords and films can be read on their way. Put a proxy with TLS before it (README: Caddy, nginx, "
-        "Traefik), have it listen on 127.0.0.1, and set FRAMEMILL_PUBLIC_URL=https://…"
+        "passwords, films and Ray's token, which opens a shell, can be read on their way. Put a proxy with TLS before "
+        "it (README: Caddy, nginx, Traefik), have it listen on 127.0.0.1, and set FRAMEMILL_PUBLIC_URL=https://…"
     )
 
 
@@ -92,7 +93,7 @@ def status_command(data_dir: str | None, *, as_json: bool) -> int:
     return 1 if told["state"] == "down" else 0
 
 
-def _say(settings: Settings, *, first: bool) -> Callable[[str], None]:
+def _say(settings: Settings, *, first: Collection[Path]) -> Callable[[str], None]:
     told: list[str] = []
 
     def say(sentence: str) -> None:
@@ -104,17 +105,29 @@ def _say(settings: Settings, *, first: bool) -> Callable[[str], None]:
     return say
 
 
-def _what_next(settings: Settings, *, first: bool) -> None:
-    """What can be done with the farm now; `first`: its key was made just now, and is shown this once."""
+def _what_next(settings: Settings, *, first: Collection[Path]) -> None:
+    """What can be done with the farm now; `first`: files of what was made just now, and is shown this once."""
     farm = read_farm(settings.folder)
     if farm is not None:
         click.echo(f"  Its pages, for the next ten minutes: {login_url(settings, farm.url)}")
     for command, what in _NEXT:
         click.echo(f"  {command:<28} {what}")
-    if first and (key := _key(settings)) is not None:
-        click.echo(f"  Its key, which opens everything, shown this once: {key}")
+    if farm is not None and farm.ray_jobs:
+        click.echo(
+            f"  Ray jobs: {farm.ray_jobs}, with RAY_AUTH_MODE=token RAY_AUTH_TOKEN_PATH={settings.folder.ray_token}"
+        )
+    for what, secret in shown_once(settings, first):
+        click.echo(f"  {what}, shown this once: {secret}")
     if settings.admin_key is None:
         click.echo(f"  Its key is in {settings.folder.admin_key}, its logs are in {settings.folder.logs}.")
+
+
+def shown_once(settings: Settings, made: Collection[Path]) -> Iterator[tuple[str, str]]:
+    """What is shown of the secrets in files that were made just now; not of those that were set."""
+    if settings.admin_key is None and settings.folder.admin_key in made and (key := _key(settings)):
+        yield "Its key, which opens everything", key
+    if settings.admin_password is None and settings.folder.admin_password in made:
+        yield "First password of its user admin, who then chooses another", admin_password_of(settings)
 
 
 def _key(settings: Settings) -> str | None:
@@ -150,6 +163,8 @@ def _show(told: dict[str, Any]) -> None:
     console.print(f"{told['state']} at {told['url']}", markup=False)
     if told["message"]:
         console.print(told["message"], markup=False)
+    if told["ray_jobs"]:
+        console.print(f"Ray jobs at {told['ray_jobs']}", markup=False)
     for name, words in (("slots", "slots"), ("jobs", "jobs"), ("backlog_seconds", "seconds of work waiting")):
         if told[name] is not None:
             console.print(f"{words}: {_shown(told[name])}", markup=False)

@@ -7,7 +7,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from framemill.cli.encode import Bar
-from framemill.cli.look import print_json
+from framemill.cli.printing import print_json
 from framemill.media.agreement import Check
 from framemill.services.verifying import verify_pair
 

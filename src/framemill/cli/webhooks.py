@@ -10,7 +10,7 @@ import httpx
 from rich.console import Console
 from rich.table import Table
 
-from framemill.cli.look import print_json
+from framemill.cli.printing import print_json
 from framemill.client import Framemill, Happened
 from framemill.jobs.model import CallbackPolicy, new_id
 from framemill.jobs.telling import Message

@@ -11,8 +11,10 @@ from pydantic import ValidationError
 
 from framemill.api.codes import ERRORS
 from framemill.api.native import schemas
-from framemill.api.native.schemas import Asked, Told
+from framemill.api.native.words import Asked, Told
+from framemill.api.paths import NATIVE_V1
 from framemill.errors import FarmError, FramemillError, WrongUse
+from framemill.services.proof import HEADER
 from framemill.storage.http import is_loopback
 
 T = TypeVar("T", bound=Told)
@@ -36,14 +38,16 @@ class Line:
         patience_seconds: float,
         transport: httpx.BaseTransport | None,
         sleep: Callable[[float], None],
+        proof: Callable[[], str | None],
     ) -> None:
         self.url = url.rstrip("/")
         self.timeout = timeout_seconds
         self.patience = patience_seconds
         self.sleep = sleep
+        self._proof = proof
         trust = not is_loopback(url)  # a proxy of the network has no way to this machine's own farm
         self.http = httpx.Client(
-            base_url=f"{self.url}/v1",
+            base_url=f"{self.url}{NATIVE_V1}",  # at the root there may be another door
             headers={} if key is None else {"Authorization": f"Bearer {key}"},
             timeout=timeout_seconds,
             transport=transport,
@@ -89,6 +93,8 @@ class Line:
         That is reading; and what is asked under a key that makes the farm do it `once`, however often it is asked.
         """
         headers = {"Idempotency-Key": uuid.uuid4().hex} if once else {}
+        if method != "GET" and (shown := self._proof()) is not None:
+            headers[HEADER] = shown
         until = time.monotonic() + (self.patience if once or method == "GET" else 0.0)
         pause = _FIRST_PAUSE_SECONDS
         while True:

@@ -9,6 +9,7 @@ from typing import IO, TypeAlias
 
 import httpx
 
+from framemill.api.native.exchange_schemas import LinkedOutput
 from framemill.client.asking import Line, Pauses, error_of, silence
 from framemill.errors import FarmError, OutputError
 
@@ -18,6 +19,12 @@ Progress: TypeAlias = Callable[[int, int | None], None]
 _BLOCK = 1 << 20
 _PIECE = 32 << 20
 """What is asked for at a time where the farm sends no whole file."""
+
+
+def is_folder(output: LinkedOutput) -> bool:
+    """Whether an output becomes a folder here: a package, and whatever else is several files."""
+    packed = output.settings.get("archive")
+    return len(output.files) > 1 or (output.settings.get("container") == "package" and not packed)
 
 
 class Fetching:

@@ -14,6 +14,7 @@ import httpx
 from framemill.api.native import schemas
 from framemill.api.native.account_schemas import Usage
 from framemill.api.native.exchange_schemas import LinkedOutput, Upload
+from framemill.api.native.folder_schemas import FolderJobs, FolderOfJobs
 from framemill.api.native.probe_schemas import Estimate, Preset, Presets, Probe
 from framemill.api.native.schemas import EditedJob, Event, Farm, Inputs, Job, Jobs, NewJob, Outputs, Progress, Why
 from framemill.client import downloading, uploading
@@ -21,7 +22,7 @@ from framemill.client.asking import Line, body_of, object_of
 from framemill.client.streaming import Happened, NoStream, stream
 from framemill.client.subjects import Accounts, Keys, Users, Webhooks
 from framemill.errors import Conflict, FarmError, NotFound, OutputError, WrongUse
-from framemill.storage.http import is_remote
+from framemill.storage.http import is_web
 
 SHORTEST_PREFIX = 8
 """Characters that an id may be cut short to."""
@@ -29,7 +30,10 @@ _WHOLE_ID = 36
 
 
 class Framemill:
-    """A farm at a URL, opened by `key`. While it restarts, questions are asked again for `patience_seconds`."""
+    """A farm at a URL, opened by `key`. While it restarts, questions are asked again for `patience_seconds`.
+
+    `proof`: makes what shows that its own user asks, on its own machine (`services.proof`); none: somebody else does.
+    """
 
     def __init__(
         self,
@@ -40,6 +44,7 @@ class Framemill:
         patience_seconds: float = 5.0,
         transport: httpx.BaseTransport | None = None,
         sleep: Callable[[float], None] = time.sleep,
+        proof: Callable[[], str | None] = lambda: None,
     ) -> None:
         self._line = Line(
             url,
@@ -48,6 +53,7 @@ class Framemill:
             patience_seconds=patience_seconds,
             transport=transport,
             sleep=sleep,
+            proof=proof,
         )
         self.webhooks = Webhooks(self._line)
         self.keys = Keys(self._line)
@@ -84,6 +90,11 @@ class Framemill:
         """Submit several jobs, all or none of them."""
         body = {"jobs": [body_of(NewJob, one) for one in jobs]}
         return self._line.told(schemas.JobsMade, "POST", "/jobs/batch", body, once=True).data
+
+    def submit_folder(self, wanted: FolderOfJobs | Mapping[str, Any]) -> FolderJobs:
+        """Submit a job for each file of a folder, once, however often it has to be asked. Raises as `submit`."""
+        body = body_of(FolderOfJobs, wanted)
+        return self._line.told(FolderJobs, "POST", "/jobs/from-folder", body, once=True)
 
     def get(self, job_id: str) -> Job:
         """A job as it stands."""
@@ -232,26 +243,26 @@ class Framemill:
         path: str | Path,
         progress: downloading.Progress | None = None,
     ) -> Path:
-        """Fetch an output, by its id, or a URL; where it is now. A package becomes a folder.
+        """Fetch an output, by its id, or a URL; where it is now. Several files become a folder.
 
         What was fetched before is gone on with, and everything is checked against its SHA-256. `progress` hears bytes
         so far and in all. Raises `OutputError`, `NotFound`, and `FarmError` where the farm does not answer any more.
         """
         target = Path(path)
-        if isinstance(output, str) and is_remote(output):
+        if isinstance(output, str) and is_web(output):
             downloading.Fetching(self._line, output, target, progress).run()
             return target
         found = self.output(output) if isinstance(output, str) else output
         files = [(file, url) for file in found.files if (url := file.url) is not None]
         if not files:
             raise NotFound(f"The output {found.name} has no files here: it is {found.state}, or lies elsewhere.")
-        package = found.settings.get("container") == "package"
-        if not package and target.is_dir():
+        several = downloading.is_folder(found)
+        if not several and target.is_dir():
             target /= found.name
         total = sum(file.size_bytes or 0 for file, _ in files)
         done = 0
         for file, url in files:
-            place = _inside(target, file.path) if package else target
+            place = _inside(target, file.path) if several else target
 
             def hear(so_far: int, _: int | None, before: int = done) -> None:
                 if progress is not None:

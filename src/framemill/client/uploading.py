@@ -26,6 +26,22 @@ class _Cancelled(Exception):
     """Another part has failed for good."""
 
 
+class _Digest:
+    """Of a part's bytes: the farm says its SHA-256, and a bucket its MD5."""
+
+    def __init__(self) -> None:
+        self._hashes = (hashlib.sha256(), hashlib.md5(usedforsecurity=False))
+
+    def update(self, block: bytes) -> None:
+        """More of it."""
+        for one in self._hashes:
+            one.update(block)
+
+    def is_told_by(self, etag: str) -> bool:
+        """Whether that is the ETag of these bytes."""
+        return etag in {one.hexdigest() for one in self._hashes}
+
+
 class Sending:
     """One file on its way."""
 
@@ -83,10 +99,10 @@ class Sending:
         """Send it, unless it is there as it is here; its ETag."""
         size = part.size_bytes or 0
         if part.etag is not None:
-            digest = hashlib.sha256()
+            digest = _Digest()
             for block in _blocks(self._path, offset, size):
                 digest.update(block)
-            if digest.hexdigest() == part.etag:
+            if digest.is_told_by(part.etag):
                 self._count(size)
                 return part.etag
         pauses = Pauses()
@@ -103,7 +119,7 @@ class Sending:
 
     def _tried(self, url: str, offset: int, size: int) -> tuple[str | None, Exception]:
         """The ETag of what has arrived; or none, and why. Raises what the farm refuses for good."""
-        digest = hashlib.sha256()
+        digest = _Digest()
         counted = 0
 
         def blocks() -> Iterator[bytes]:
@@ -123,7 +139,7 @@ class Sending:
             trouble = FarmError(silence(self._line.url, error))
         else:
             etag = answer.headers.get("etag", "").strip('"')
-            if answer.is_success and etag == digest.hexdigest():
+            if answer.is_success and digest.is_told_by(etag):
                 return etag, FarmError("")
             if answer.is_client_error:
                 raise error_of(self._line.url, answer)

@@ -1,7 +1,8 @@
 """Nobody comes in without a session: checked before any page, asset or web socket is looked at."""
 
 import asyncio
-from http.cookies import SimpleCookie
+import contextlib
+from http.cookies import CookieError, SimpleCookie
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -9,7 +10,7 @@ from urllib.parse import quote, urlsplit
 import jinja2
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from framemill.errors import FramemillError, KeyRefused
 from framemill.services.callers import Caller
@@ -22,6 +23,20 @@ _LOGIN, _LOGOUT = "/login", "/logout"
 _FORM_BYTES = 8192
 _NOT_ALLOWED = 4403
 """Of RFC 6455's codes for applications."""
+
+_READS = frozenset({"GET", "HEAD", "OPTIONS"})
+#: Of every answer. The pages' own scripts are written into them, and their templates compiled there; the player works
+#: in a script of its own making. Nobody may put a page into theirs, and no page tells others where it is.
+_HEADERS = {
+    "Content-Security-Policy": "script-src 'self' 'unsafe-inline' 'unsafe-eval'; worker-src 'self' blob:; "
+    "object-src 'none'; base-uri 'self'; form-action 'self'; frame-ancestors 'none'",
+    "X-Frame-Options": "DENY",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+}
+_OF_THE_FORM = (
+    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'self'; frame-ancestors 'none'"
+)
 
 _PAGES = jinja2.Environment(
     loader=jinja2.FileSystemLoader(Path(__file__).parent / "assets"), autoescape=True, undefined=jinja2.StrictUndefined
@@ -40,6 +55,7 @@ class Door:
         if scope["type"] not in {"http", "websocket"}:
             await self._app(scope, receive, send)
             return
+        send = _with_headers(send)
         path = scope["path"].removeprefix(scope.get("root_path", ""))
         if not path:  # links of the first page are relative to it
             await RedirectResponse(f"{scope['path']}/", 307)(scope, receive, send)
@@ -49,7 +65,7 @@ class Door:
             await answer(scope, receive, send)
             return
         caller = await asyncio.to_thread(self._caller, scope)
-        if caller is not None and _is_from_here(scope):
+        if caller is not None and (_is_only_read(scope) or _is_from_here(scope)):
             scope.setdefault("state", {})["caller"] = caller
             await self._app(scope, receive, send)
         elif scope["type"] == "websocket":
@@ -60,7 +76,10 @@ class Door:
 
     async def _reception(self, request: Request, path: str) -> Response:
         home = request.scope.get("root_path", "") + "/"
+        if not _is_from_here(request.scope):
+            return _form("This came from a page of somebody else's: log in here.", 403)
         if path == _LOGOUT:
+            await asyncio.to_thread(self._visitors.left, _cookie(request.scope))
             gone = RedirectResponse(f"{home.rstrip('/')}{_LOGIN}", 303)
             gone.delete_cookie(COOKIE, path=home)
             return gone
@@ -82,11 +101,10 @@ class Door:
         return came_in
 
     async def _signed_in(self, request: Request) -> str:
-        if int(request.headers.get("content-length") or 0) > _FORM_BYTES:
-            raise KeyRefused("That is too long for a name and a password.")
-        async with request.form(max_files=0, max_fields=4) as form:
+        place = request.client.host if request.client is not None else ""
+        async with Request(request.scope, _short(request.receive)).form(max_files=0, max_fields=4) as form:
             name, secret = str(form.get("name", "")).strip(), str(form.get("secret", ""))
-            return await asyncio.to_thread(self._visitors.signed_in, name, secret)
+            return await asyncio.to_thread(self._visitors.signed_in, name, secret, place)
 
     def _caller(self, scope: Scope) -> Caller | None:
         session = _cookie(scope)
@@ -104,22 +122,60 @@ def caller_of(request: Request) -> Caller:
     return caller
 
 
+def _is_only_read(scope: Scope) -> bool:
+    return scope["type"] == "http" and scope["method"] in _READS
+
+
 def _is_from_here(scope: Scope) -> bool:
-    """Whether a page of this very host opened the web socket: any other would bring the visitor's cookie along."""
+    """Whether a page of this very host asks: any other would bring the visitor's cookie along.
+
+    Browsers say so themselves, where they know of Fetch Metadata; `none`: the visitor has typed the address.
+    """
     headers = dict(scope["headers"])
+    if scope["type"] == "http" and headers.get(b"sec-fetch-site", b"none") not in {b"same-origin", b"none"}:
+        # A link to the pages may stand anywhere; what is posted from there is not the visitor's wish.
+        return scope["method"] in _READS and not scope["path"].endswith(_LOGOUT)
     origin = headers.get(b"origin", b"").decode("latin-1")
-    if scope["type"] != "websocket" or not origin:
+    if not origin:
         return True
     host: bytes = headers.get(b"x-forwarded-host", headers.get(b"host", b""))
     netloc: str = urlsplit(origin).netloc
     return netloc == host.decode("latin-1")
 
 
+def _short(receive: Receive) -> Receive:
+    """A body that is no longer than a name and a password."""
+    read = 0
+
+    async def limited() -> Message:
+        nonlocal read
+        message = await receive()
+        read += len(message.get("body", b""))
+        if read > _FORM_BYTES:
+            raise KeyRefused("That is too long for a name and a password.")
+        return message
+
+    return limited
+
+
+def _with_headers(send: Send) -> Send:
+    async def told(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            known = {name.lower() for name, _ in message["headers"]}
+            more = ((name.lower().encode(), value.encode()) for name, value in _HEADERS.items())
+            fresh = [(name, value) for name, value in more if name not in known]
+            message = {**message, "headers": [*message["headers"], *fresh]}
+        await send(message)
+
+    return told
+
+
 def _cookie(scope: Scope) -> str:
     jar: SimpleCookie = SimpleCookie()
     for name, value in scope["headers"]:
         if name == b"cookie":
-            jar.load(value.decode("latin-1"))
+            with contextlib.suppress(CookieError):
+                jar.load(value.decode("latin-1"))
     return jar[COOKIE].value if COOKIE in jar else ""
 
 
@@ -130,4 +186,4 @@ def _inside(wanted: str) -> str:
 
 def _form(problem: str, status: int = 200) -> Response:
     page: Any = _PAGES.get_template("login.html").render(problem=problem)
-    return HTMLResponse(page, status, headers={"Cache-Control": "no-store"})
+    return HTMLResponse(page, status, headers={"Cache-Control": "no-store", "Content-Security-Policy": _OF_THE_FORM})

@@ -13,7 +13,8 @@ from framemill.dashboard.parts import DashboardParts
 from framemill.errors import FramemillError
 from framemill.jobs.presets import DEFAULT_PRESET, PRESETS
 from framemill.services.callers import Caller
-from framemill.services.parts import InputRequest, OutputRequest
+from framemill.services.inputs import InputRequest
+from framemill.services.parts import OutputRequest
 from framemill.services.submission import JobRequest
 
 _STREAM = "stream"

@@ -107,8 +107,10 @@ class _Page:
         self.buttons["Retry"].set_visibility(job.state in ENDED_JOB)
         self.ended = job.state in ENDED_JOB
         if not self.command.content and chart.shown.inputs and chart.shown.outputs:
-            again = job_command(job, chart.shown.inputs[0], chart.shown.outputs[0])
-            _put(self.command, tables.command("The whole job, on any machine of the same kind", again))
+            each = (job_command(job, chart.shown.inputs, output) for output in chart.shown.outputs)
+            again = "\n".join(command for command in each if command)
+            if again:
+                _put(self.command, tables.command("The whole job, on any machine of the same kind", again))
 
     async def look(self) -> None:
         """Ask the store, and show what it says; of a job that has ended only whether that is still so."""

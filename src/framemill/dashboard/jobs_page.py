@@ -130,6 +130,7 @@ def _worked(job: Job, now: datetime) -> float:
 
 async def _live(parts: DashboardParts) -> Mapping[str, Any] | None:
     try:
-        return await asyncio.wait_for(parts.farm.status(), 2)
+        async with asyncio.timeout(2):
+            return await parts.farm.status()
     except (FarmError, TimeoutError):
         return None

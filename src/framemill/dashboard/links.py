@@ -18,7 +18,7 @@ _LINK_HOURS = 12
 
 def prefix_of(request: Request) -> str:
     """The path under which a page's application is reached, without a slash at its end."""
-    return str(request.headers.get("x-forwarded-prefix") or request.scope.get("root_path", "")).rstrip("/")
+    return str(request.scope.get("root_path", "")).rstrip("/")
 
 
 def new_upload(

@@ -43,6 +43,9 @@ class Player:
         ui.run_javascript(f"fmPlay({json.dumps(link)})")
 
 
+_PLAYED = (".mp4", ".webm", ".mov")
+
+
 def playable(chart: Chart) -> tuple[Output, str] | None:
     """An output that can be played now, and which of its files; packages first, since they can be soonest."""
     begun = {event.data.get("output_id") for event in chart.events if event.kind == "playable"}
@@ -52,11 +55,12 @@ def playable(chart: Chart) -> tuple[Output, str] | None:
         else set()
     )
     for output in sorted(chart.shown.outputs, key=lambda one: one.settings.container != "package"):
-        if output.settings.container == "package":
+        if output.settings.grows:
             if output.id in begun or (output.id, PLAYLIST) in here:
                 return output, PLAYLIST
             continue
-        files = [path for output_id, path in here if output_id == output.id]
-        if files and output.settings.container in {"mp4", "webm", "mov"}:
-            return output, files[0]
+        files = [path for output_id, path in here if output_id == output.id and path.endswith(_PLAYED)]
+        whole = [path for path in files if "/" not in path]  # of a package without a playlist: its MP4
+        if whole:
+            return output, min(whole)
     return None

@@ -3,15 +3,16 @@
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from html import escape
-from typing import Any
+from typing import Any, TypeAlias
 
 from framemill.dashboard import words
 from framemill.jobs.model import Delivery, Event, Output
-from framemill.jobs.states import ENDED_JOB
+from framemill.jobs.states import ENDED_JOB, DeliveryState, state_of_all
 from framemill.secrets import mask, mask_url
 from framemill.services.charting import FATES, Cell, Chart, Span, outputs_with_cells
 from framemill.services.jobs import Shown
 from framemill.services.logbook import Line
+from framemill.storage.address import is_remote
 
 LEGEND = '<span class="fm-legend">' + "".join(f'<i class="{fate}"></i>{fate}' for fate in FATES) + "</span>"
 
@@ -52,10 +53,13 @@ def outputs(chart: Chart, link: Callable[[str, str], str]) -> str:
 
 def _output(chart: Chart, output: Output, cells: Mapping[int, Sequence[Cell]], link: Callable[[str, str], str]) -> str:
     mine = [row for row in chart.shown.deliveries if row.output_id == output.id]
-    inside = _renditions(chart, output, cells) + _files(mine, link)
+    here = [row for row in mine if row.target is None or row.uri.startswith("/")]
+    shown = here or mine
+    once = [row for row in shown if row.target == shown[0].target]
+    inside = _renditions(chart, output, cells) + _targets(output, mine) + _files(once, link if here else None)
     if output.message:
         inside = f'<p class="fm-why">{escape(mask(output.message))}</p>' + inside
-    told = f"{output.preset or 'settings of its own'}" + (f" → {mask_url(output.target)}" if output.target else "")
+    told = " → ".join([output.preset or "settings of its own", *(mask_url(one.uri) for one in output.targets)])
     return titled(output.name, f"<p>{escape(told)}</p>{inside}")
 
 
@@ -64,7 +68,7 @@ def _renditions(chart: Chart, output: Output, by_rendition: Mapping[int, Sequenc
     for one in (chart.shown.job.report or {}).get("outputs", ()):
         if one["name"] == output.name:
             names = ("rendition", "size", "encoder", "bitrate", "pictures", "frames per CPU second")
-            return _table(names, [_rendition(each) for each in one["renditions"]])
+            return _table(names, [_rendition(each) for each in one["renditions"]]) if one["renditions"] else ""
     rows = [_under_way(number, cells) for number, cells in sorted(by_rendition.items())]
     return _table(("rendition", "encoded", "chunks", "running on"), rows) if rows else ""
 
@@ -89,7 +93,32 @@ def _under_way(number: int, cells: Sequence[Cell]) -> Sequence[str]:
     )
 
 
-def _files(rows: Sequence[Delivery], link: Callable[[str, str], str]) -> str:
+def _targets(output: Output, rows: Sequence[Delivery]) -> str:
+    """How far each target is, where there are several, or one elsewhere."""
+    if len(output.targets) < 2 and not any(is_remote(one.uri) for one in output.targets):  # noqa: PLR2004
+        return ""
+    told = []
+    for number, target in enumerate(output.targets):
+        mine = [row for row in rows if row.target == number]
+        done = [row for row in mine if row.state is DeliveryState.COMPLETED]
+        failed = next((row.message for row in mine if row.message), None)
+        told.append(
+            (
+                f"<code>{escape(mask_url(mine[0].uri if len(mine) == 1 else target.uri))}</code>",
+                escape(state_of_all(row.state for row in mine) or "not begun"),
+                f"{len(done)} of {len(mine)}" if mine else "",
+                words.size(sum(row.size or 0 for row in done)),
+                escape(mask(failed or "")),
+            )
+        )
+    return _table(("delivered to", "state", "files", "size", ""), told)
+
+
+Link: TypeAlias = Callable[[str, str], str]
+"""Where a file is to be had, by its output and its path."""
+
+
+def _files(rows: Sequence[Delivery], link: Link | None) -> str:
     """The files that are published; the pieces of a package are folded up."""
     pieces = [row for row in rows if row.path.endswith(_PIECES)]
     whole = [row for row in rows if not row.path.endswith(_PIECES)]
@@ -101,10 +130,10 @@ def _files(rows: Sequence[Delivery], link: Callable[[str, str], str]) -> str:
     return told
 
 
-def _file_table(rows: Sequence[Delivery], link: Callable[[str, str], str]) -> str:
+def _file_table(rows: Sequence[Delivery], link: Link | None) -> str:
     told = [
         (
-            f'<a href="{escape(link(row.output_id, row.path))}">{escape(row.path)}</a>',
+            escape(row.path) if link is None else _linked(row, link),
             words.size(row.size),
             f"<code>{escape((row.sha256 or '')[:16])}</code>",
             escape(row.state),
@@ -112,6 +141,10 @@ def _file_table(rows: Sequence[Delivery], link: Callable[[str, str], str]) -> st
         for row in sorted(rows, key=lambda row: row.path)
     ]
     return _table(("file", "size", "SHA-256", "delivery"), told)
+
+
+def _linked(row: Delivery, link: Link) -> str:
+    return f'<a href="{escape(link(row.output_id, row.path))}">{escape(row.path)}</a>'
 
 
 def story(events: Sequence[Event], now: datetime) -> str:

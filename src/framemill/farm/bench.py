@@ -15,16 +15,14 @@ from typing import Any
 import psutil
 
 from framemill.errors import StaleOrder
-from framemill.farm.orders import Order, Result
+from framemill.farm.orders import OnShare, Order, Result
 from framemill.policy.fleet import Report, Running
 from framemill.policy.retry import KINDS, Kind
 from framemill.policy.tasks import Lane
 
 log = logging.getLogger(__name__)
 
-Share = Callable[[float], None]
-"""Told how much of an order is done, 0 to 1."""
-Perform = Callable[[Order, Share], Awaitable[Result]]
+Perform = Callable[[Order, OnShare], Awaitable[Result]]
 
 KEPT_SECONDS = 60.0
 """How long a result that nobody has fetched is kept."""
@@ -35,6 +33,7 @@ class _Work:
     doing: "asyncio.Task[Result]"
     since: float
     share: float | None = None
+    size: int = 0
     ended: float | None = None
     told: int = -1
     """The last epoch that was told the result."""
@@ -118,7 +117,7 @@ class Bench:
                 del self._work[task]
         return self._report._replace(
             running=tuple(
-                Running(task, 1.0 if work.doing.done() else work.share, now - work.since)
+                Running(task, 1.0 if work.doing.done() else work.share, now - work.since, work.size)
                 for task, work in self._work.items()
                 if work.told < self._epoch and not work.failed
             )
@@ -130,9 +129,13 @@ class Bench:
         self._epoch = epoch
 
     def _begun(self, task: str, order: Order) -> _Work:
-        told = {"task": task, **order.model_dump(include={"title_key", "rendition", "group"})}
+        told = {"task": task, **order.model_dump(include={"title_key", "renditions", "group"})}
         log.info("%s is begun", task, extra={"action": "order_begun", **told})
-        doing = asyncio.ensure_future(self._perform(order, lambda share: setattr(work, "share", share)))
+
+        def heard(share: float, size: int = 0) -> None:
+            work.share, work.size = share, size
+
+        doing = asyncio.ensure_future(self._perform(order, heard))
         doing.add_done_callback(lambda done: self._note_end(told, done))
         work = _Work(doing, asyncio.get_running_loop().time())
         return work

@@ -7,7 +7,7 @@ import ray
 from ray.exceptions import RayError
 
 from framemill.errors import FarmError
-from framemill.farm.actors import Stitcher, Worker
+from framemill.farm.actors import MakeKeyring, Stitcher, Worker
 from framemill.farm.coordinator import Coordinator, MakeBeside
 from framemill.farm.place import COORDINATOR, HEAD_RESOURCE, Place
 from framemill.farm.slots import SLOT_BYTES
@@ -15,11 +15,11 @@ from framemill.farm.slots import SLOT_BYTES
 _START_SECONDS = 60.0
 
 
-def assemble(place: Place, *, detached: bool, beside: MakeBeside | None = None) -> list[Any]:
+def assemble(place: Place, *, detached: bool, keyring: MakeKeyring, beside: MakeBeside | None = None) -> list[Any]:
     """Make the actors that are not there yet; their handles, the coordinator's first.
 
     `detached`: they outlive whoever makes them. Else they end with the last of these handles.
-    `beside`: makes what runs in the coordinator's process.
+    `keyring`: makes what opens stores, in each process that needs it. `beside`: makes what runs in the coordinator's.
     """
     # In service mode whoever writes to the store stands on the head.
     life = {"lifetime": "detached", "resources": {HEAD_RESOURCE: 0.001}} if detached else {}
@@ -35,8 +35,8 @@ def assemble(place: Place, *, detached: bool, beside: MakeBeside | None = None) 
     worker, stitcher = f"worker-{place.machine}", f"stitcher-{place.machine}"
     return [
         ray.remote(Coordinator).options(name=COORDINATOR, **many).remote(place, beside),
-        ray.remote(Worker).options(name=worker, memory=place.slots * SLOT_BYTES, **many).remote(place, worker),
-        ray.remote(Stitcher).options(name=stitcher, **many).remote(place, stitcher),
+        ray.remote(Worker).options(name=worker, memory=place.slots * SLOT_BYTES, **many).remote(place, worker, keyring),
+        ray.remote(Stitcher).options(name=stitcher, **many).remote(place, stitcher, keyring),
     ]
 
 

@@ -10,13 +10,13 @@ from pathlib import Path
 
 from framemill.jobs.settings import Value
 from framemill.policy.retention import CacheLimits, Entry, expendable
-from framemill.storage.local import LocalBlobs
+from framemill.storage.blobs import WORK, Blobs, Held
 
 log = logging.getLogger(__name__)
 
 _SOURCES = "sources"
 #: What any later job may use again, as long as there is room.
-_CACHE = ("chunks", "sounds", "texts", "remuxes", _SOURCES)
+_CACHE = ("chunks", "sounds", "texts", "remuxes", "wholes", "surveys", _SOURCES)
 #: What one job has written for itself.
 _OF_JOBS = ("titles", "results")
 DRAFT_SECONDS = 24 * 3600.0
@@ -31,6 +31,11 @@ class Collected(Value):
     bytes: int
     kept_files: int
     kept_bytes: int
+
+    def __add__(self, other: "Collected") -> "Collected":
+        """Both together."""
+        mine, theirs = self.model_dump(), other.model_dump()
+        return Collected.model_validate({name: mine[name] + theirs[name] for name in mine})
 
 
 class InUse(Value):
@@ -49,13 +54,14 @@ class InUse(Value):
 
 
 def collect(
-    blobs: LocalBlobs, work: Path, limits: CacheLimits, in_use: InUse, *, wanted_bytes: int = 0, dry_run: bool = False
+    blobs: Blobs, work: Path, limits: CacheLimits, in_use: InUse, *, wanted_bytes: int = 0, dry_run: bool = False
 ) -> Collected:
     """Throw it away (`dry_run`: only count). `wanted_bytes`: to be freed at least, as far as that goes."""
     now = time.time()
-    entries = list(_entries(blobs.root, in_use, now))
+    copies = _copies(blobs, work, in_use, now) if blobs.shared else ()
+    entries = [*_entries(blobs, in_use, now), *copies]
     doomed = set(expendable(entries, limits, now, wanted_bytes=wanted_bytes))
-    paths = [blobs.root / entry.key for entry in entries if entry.key in doomed]
+    paths = [blobs.path(entry.key) for entry in entries if entry.key in doomed]
     gone = [*paths, *_leftovers(blobs.root, work, in_use, now)]
     sizes = [_size(path) for path in gone]
     if not dry_run:
@@ -67,16 +73,73 @@ def collect(
     )
 
 
-def _entries(root: Path, in_use: InUse, now: float) -> Iterator[Entry]:
+def _entries(blobs: Blobs, in_use: InUse, now: float) -> Iterator[Entry]:
     for kind in _CACHE:
-        for file in _files(root / kind):
+        for file in _files(blobs.path(kind)):
             found = _stat(file)
             if found is None:
                 continue
-            plain = file.name.removesuffix(".json").removesuffix(".mp4")
-            used = plain in in_use.keys or f"{kind}/{plain}" in in_use.keys
-            fresh = kind == _SOURCES and now - found.st_mtime < _FRESH_SECONDS
+            # A copy of what all machines share may go, unless an order may be at it.
+            used = not blobs.shared and _used(kind, file.name, in_use)
+            fresh = (blobs.shared or kind == _SOURCES) and now - found.st_mtime < _FRESH_SECONDS
             yield Entry(f"{kind}/{file.name}", found.st_size, found.st_mtime, used or fresh)
+
+
+def _used(kind: str, name: str, in_use: InUse) -> bool:
+    plain = name.removesuffix(".json").removesuffix(".mp4")
+    return plain in in_use.keys or f"{kind}/{plain}" in in_use.keys
+
+
+def _copies(blobs: Blobs, work: Path, in_use: InUse, now: float) -> Iterator[Entry]:
+    """Sources and outputs of which everybody has what lies here: they can be brought again."""
+    places = [*blobs.path("fetched").glob("*/*"), *blobs.path("uploads").glob("*/body-*")]
+    kept = in_use.jobs - in_use.growing
+    places += [path for job in kept for path in (work / job).rglob("*") if not path.name.startswith(".")]
+    for path in places:
+        found = _stat(path)
+        if found is not None and stat.S_ISREG(found.st_mode) and now - found.st_mtime > _FRESH_SECONDS:
+            base, kind = (work, f"{WORK}/") if path.is_relative_to(work) else (blobs.root, "")
+            yield Entry(f"{kind}{path.relative_to(base)}", found.st_size, found.st_mtime)
+
+
+def collect_shared(
+    blobs: Blobs, limits: CacheLimits, in_use: InUse, *, wanted_bytes: int = 0, dry_run: bool = False
+) -> Collected:
+    """The same of what all machines share, by the same limits. Their own copies are their own affair."""
+    now = time.time()
+    entries = []
+    for kind in _CACHE:
+        for held in blobs.held(kind):
+            copy = _stat(blobs.path(held.key))  # used here since it was put there
+            used_at = max(held.modified.timestamp(), 0.0 if copy is None else copy.st_mtime)
+            used = _used(kind, held.key.rpartition("/")[2], in_use) or now - used_at < _FRESH_SECONDS
+            entries.append(Entry(held.key, held.size, used_at, used))
+    doomed = set(expendable(entries, limits, now, wanted_bytes=wanted_bytes))
+    gone = {entry.key: entry.size for entry in entries if entry.key in doomed}
+    gone |= {held.key: held.size for held in _shared_leftovers(blobs, in_use, now)}
+    if not dry_run:
+        blobs.forget(gone)
+        for key in gone:
+            blobs.path(key).unlink(missing_ok=True)
+    kept = [entry for entry in entries if entry.key not in doomed]
+    return Collected(
+        files=len(gone),
+        bytes=sum(gone.values()),
+        kept_files=len(kept),
+        kept_bytes=sum(entry.size for entry in kept),
+    )
+
+
+def _shared_leftovers(blobs: Blobs, in_use: InUse, now: float) -> Iterator[Held]:
+    ended = in_use.seen - in_use.jobs - in_use.inputs
+    for kind in _OF_JOBS:
+        for held in blobs.held(kind):
+            if held.key.removeprefix(f"{kind}/")[:_ID] in ended and now - held.modified.timestamp() > DRAFT_SECONDS:
+                yield held
+    for kind in ("fetched", WORK):
+        for held in blobs.held(kind):
+            if held.key.split("/")[1] in ended:
+                yield held
 
 
 def _leftovers(root: Path, work: Path, in_use: InUse, now: float) -> Iterator[Path]:

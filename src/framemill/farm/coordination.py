@@ -23,6 +23,7 @@ from framemill.farm.hands import Hands
 from framemill.farm.job import OneJob
 from framemill.farm.jobstore import JobStore
 from framemill.farm.orders import Probed, ProbeOrder
+from framemill.farm.stages.encode import TOO_LONG
 from framemill.jobs.model import Job, Waiting
 from framemill.jobs.reasons import Reason
 from framemill.jobs.states import ENDED_JOB, Failed, JobEvent, JobState
@@ -31,8 +32,9 @@ from framemill.policy.dispatch import Dispatch
 from framemill.policy.fleet import Report
 from framemill.policy.tasks import Standing
 from framemill.policy.waiting import Code
-from framemill.storage.local import LocalBlobs
+from framemill.storage.blobs import Blobs
 from framemill.store import chunks as chunk_rows
+from framemill.store import deliveries as delivery_rows
 from framemill.store import doors
 from framemill.store import farm as farm_rows
 from framemill.store import jobs as job_rows
@@ -48,6 +50,8 @@ log = logging.getLogger(__name__)
 Result = TypeVar("Result")
 
 TICK_SECONDS = 1.0
+_ENCODED = frozenset({"stitching", "packaging", "delivering", "completed"})
+"""States in which all is encoded."""
 _AT_ONCE = 1000  # SQLite takes 32,766 values in one statement
 PROBE_SECONDS = 45.0
 """How long somebody is made to wait who asks what is in a source."""
@@ -68,7 +72,7 @@ class Coordination:
         self,
         *,
         database: Database,
-        blobs: LocalBlobs,
+        blobs: Blobs,
         work: Path,
         hands: Hands,
         limits: Limits,
@@ -85,6 +89,12 @@ class Coordination:
         self._ends: dict[str, asyncio.Future[None]] = {}
         self._again: set[str] = set()
         """Jobs that are to be looked at once more, since something went wrong with them."""
+        self._late: set[str] = set()
+        """Jobs that are driven anew, to go on with what is encoded."""
+        self._woken: set[str] = set()
+        """Jobs that are said to have changed, and were not looked at since."""
+        self._wakes = self._wakes_seen = 0
+        self._looking = asyncio.Lock()
         self._seq = 0
         self._looked = 0.0
         self.stale = asyncio.Event()
@@ -114,9 +124,7 @@ class Coordination:
             self._drive(job)
         for row in waiting:
             self._room.add(_queued(row))
-        await self._react(await asyncio.to_thread(self._those, [row.id for row in held]))
-        await self._follow_operator()
-        self._admit()
+        await self._wake([row.id for row in held])
 
     async def close(self) -> None:
         """Let go of everything: what runs goes on for the next coordinator."""
@@ -136,14 +144,22 @@ class Coordination:
         self.dispatcher.heard(report)
 
     async def wake(self, job_ids: Collection[str]) -> None:
-        """Those jobs have changed, or the operator's wishes have."""
+        """Those jobs have changed, or the operator's wishes have. Who comes during a look shares the next one."""
         self.on_event()
-        await self._wake(job_ids)
+        self._woken.update(job_ids)
+        self._wakes += 1
+        mine = self._wakes
+        async with self._looking:
+            if self._wakes_seen < mine:
+                self._wakes_seen, woken, self._woken = self._wakes, self._woken, set()
+                await self._wake(woken)
 
     async def _wake(self, job_ids: Collection[str]) -> None:
-        await self._follow_operator()
-        if job_ids:
-            await self._react(await asyncio.to_thread(self._those, list(job_ids)))
+        self.paused, rows, gone = await asyncio.to_thread(self._news, list(job_ids))
+        self.dispatcher.pause(self.paused)
+        for job_id in gone:  # cancelled and removed before anybody looked
+            self._room.remove(job_id)
+        await self._react(rows)
         self._admit()
 
     async def tick(self) -> None:
@@ -152,7 +168,11 @@ class Coordination:
         self.dispatcher.tick()
         for job_id, driven in list(self._driven.items()):
             if driven.driver.overdue(now) and not (driven.driver.stopping or driven.task.cancelling()):
-                await self._end(job_id, Failed(Reason.TIMED_OUT, "It took longer than its limit of processing time."))
+                if not driven.driver.keeps_what_is_done():
+                    await self._end(job_id, Failed(Reason.TIMED_OUT, TOO_LONG))
+                elif driven.driver.encoding:
+                    self._late.add(job_id)
+                    driven.task.cancel()  # its end has it driven anew
         if now - self._looked >= LOOK_SECONDS:
             self._looked = now
             seq, changed, epoch, limits = await asyncio.to_thread(self._changed)
@@ -193,31 +213,52 @@ class Coordination:
         return await self._store(job_id).apply(event)
 
     async def progress(self, job_id: str) -> dict[str, Any]:
-        """The job's state, frames that are encoded, and how many there are, over all renditions."""
+        """The job's state, frames that are encoded, and how many there are, over all renditions; bytes, while its
+        sources are fetched or its outputs are delivered."""
 
-        def read() -> tuple[str, int, int]:
+        def read() -> tuple[str, int, int, tuple[int, int]]:
             with self._database.reading() as conn:
                 found = queue_rows.those(conn, [job_id])
                 if not found:
-                    return "", 0, 0
+                    return "", 0, 0, (0, 0)
                 row = found[0]
-                return row.state.value, *chunk_rows.frames_of(conn, job_id, row.attempt)
+                sizes = (0, 0)
+                if row.state is JobState.DELIVERING:
+                    sizes = delivery_rows.bytes_of(conn, job_id, row.attempt)
+                return row.state.value, *chunk_rows.frames_of(conn, job_id, row.attempt), sizes
 
-        state, done, planned = await asyncio.to_thread(read)
-        under_way = self.dispatcher.frames_under_way(job_id)
-        return {"state": state, "frames": min(done + under_way, planned), "frames_planned": planned}
+        state, done, planned, (there, in_all) = await asyncio.to_thread(read)
+        frames = min(done + self.dispatcher.frames_under_way(job_id), planned)
+        share = 1.0 if state in _ENCODED else self.dispatcher.share_of(job_id)
+        told = {"state": state, "frames": frames, "frames_planned": planned, "share": share}
+        fetched, to_fetch = self.dispatcher.fetched_under_way(job_id)
+        if to_fetch:
+            told |= {"bytes": fetched, "bytes_planned": to_fetch}
+        if in_all:
+            there = min(in_all, there + self.dispatcher.bytes_under_way(job_id))
+            told |= {"bytes_delivered": there, "bytes_to_deliver": in_all}
+        return told
 
-    async def progress_of(self, job_ids: Collection[str]) -> dict[str, dict[str, int]]:
-        """Frames encoded and to encode of several jobs, with those under way; a job without a plan is not in it."""
+    async def progress_of(self, job_ids: Collection[str]) -> dict[str, dict[str, Any]]:
+        """Frames encoded and to encode of several jobs, with those under way, and how much of all is done; one of which
+        nothing is known is not in it."""
 
         def read() -> dict[str, tuple[int, int]]:
             with self._database.reading() as conn:
                 return doors.frames_of_jobs(conn, sorted(job_ids)[:_AT_ONCE])
 
-        return {
-            job_id: {"frames": min(done + self.dispatcher.frames_under_way(job_id), planned), "frames_planned": planned}
-            for job_id, (done, planned) in (await asyncio.to_thread(read)).items()
-        }
+        counted = await asyncio.to_thread(read)
+        told: dict[str, dict[str, Any]] = {}
+        for job_id in sorted(job_ids)[:_AT_ONCE]:
+            done, planned = counted.get(job_id, (0, 0))
+            share = self.dispatcher.share_of(job_id)
+            fetched, to_fetch = self.dispatcher.fetched_under_way(job_id)
+            if planned or to_fetch or share is not None:
+                frames = min(done + self.dispatcher.frames_under_way(job_id), planned)
+                told[job_id] = {"frames": frames, "frames_planned": planned, "share": share}
+                if to_fetch:
+                    told[job_id] |= {"bytes": fetched, "bytes_planned": to_fetch}
+        return told
 
     async def probe(self, order: ProbeOrder) -> Probed:
         """What is in a source. Raises `FarmError` where nobody has looked into it in good time."""
@@ -275,20 +316,22 @@ class Coordination:
 
     def _those(self, ids: Sequence[str]) -> list[WorkingJob]:
         with self._database.reading() as conn:
-            some = (ids[first : first + _AT_ONCE] for first in range(0, len(ids), _AT_ONCE))
-            return [row for each in some for row in queue_rows.those(conn, each)]
+            return queue_rows.those(conn, ids)
+
+    def _news(self, ids: Sequence[str]) -> tuple[bool, list[WorkingJob], set[str]]:
+        """Whether the operator has paused the farm, those of the jobs that something may have to be done about (a held
+        one waits for its owner once its inputs were read and he was told), and those that are not there any more."""
+        with self._database.reading() as conn:
+            rows = queue_rows.those(conn, ids)
+            held = [row.id for row in rows if row.state is JobState.HELD and row.id not in self._driven]
+            idle = set(held) - queue_rows.unread(conn, held)
+            idle -= queue_rows.untold_prepared(conn, idle)
+            gone = set(ids) - {row.id for row in rows}
+            return farm_rows.read_paused(conn), [row for row in rows if row.id not in idle], gone
 
     def _changed(self) -> tuple[int, list[str], int, dict[str, int]]:
         with self._database.reading() as conn:
             return *queue_rows.changed_since(conn, self._seq), current_epoch(conn), limited_accounts(conn)
-
-    async def _follow_operator(self) -> None:
-        def read() -> bool:
-            with self._database.reading() as conn:
-                return farm_rows.read_paused(conn)
-
-        self.paused = await asyncio.to_thread(read)
-        self.dispatcher.pause(self.paused)
 
     def in_trouble(self, code: str) -> None:
         """Begin no job while the code is not empty; what is begun goes on."""
@@ -340,19 +383,27 @@ class Coordination:
             log.exception("admitted jobs cannot be read; they are looked at again")
             rows = {}
             self._again.update(ids)
+        freed = False
         for job_id in ids:
             row = rows.get(job_id)
             if row is not None and row.state is JobState.QUEUED and job_id not in self._driven:
                 self._drive(row)
             else:  # cancelled a moment ago, or gone
                 self._room.ended(job_id)
+                freed = freed or job_id not in self._again
+        if freed:
+            self._admit()  # there is room for others
 
     def _store(self, job_id: str) -> JobStore:
         return JobStore(job_id, self._database, self._writer, self._epoch, self.on_event)
 
     def _drive(self, row: WorkingJob) -> None:
         store = self._store(row.id)
-        driver = Driver(OneJob(store, self._blobs, self.dispatcher, self._work, self._patient))
+        one = OneJob(store, self._blobs, self.dispatcher, self._work, self._patient)
+        if row.id in self._late:
+            self._late.discard(row.id)
+            one.late.set()
+        driver = Driver(one)
         task = asyncio.ensure_future(driver.run())
         self._driven[row.id] = _Driven(driver, task)
         task.add_done_callback(lambda _: asyncio.ensure_future(self._over(row.id, task)))
@@ -407,7 +458,7 @@ class Coordination:
 
 def _queued(row: Any) -> Queued:
     deadline = None if row.deadline is None else row.deadline.timestamp()
-    return Queued(row.id, row.account, row.fairness_key, row.priority, deadline)
+    return Queued(row.id, row.account, row.fairness_key, row.priority, deadline, row.door)
 
 
 def _standing(row: WorkingJob) -> Standing:

@@ -138,7 +138,8 @@ class Coordinator:
             except Exception:
                 log.exception("a look at the farm failed; the next one comes")
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._jobs.stale.wait(), TICK_SECONDS)
+                async with asyncio.timeout(TICK_SECONDS):
+                    await self._jobs.stale.wait()
         log.warning("this coordinator ends: another one has taken over", extra={"action": "epoch_over"})
         # The process alone: to Ray both are the same actor, and to end that would end the one that has taken over.
         os._exit(1)

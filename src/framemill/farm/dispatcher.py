@@ -33,6 +33,7 @@ log = logging.getLogger(__name__)
 
 _STOP_SECONDS = 10.0
 _TELLING_EFFORT = 0.5  # seconds, roughly
+_LEAST_EFFORT = 1e-6  # what takes no time still is to be done
 
 
 class Errands(Protocol):
@@ -49,6 +50,15 @@ class Errands(Protocol):
 
     def frames(self, task: Task) -> int:
         """Frames of the job's chunks that a task encodes."""
+        ...
+
+    def bytes(self, task: Task) -> int:
+        """Bytes that a task moves over the network."""
+        ...
+
+    @property
+    def behind(self) -> float | None:
+        """Effort that was done of it before; none: these tasks are not what the job's share is told of."""
         ...
 
     async def begun(self, task: Task, token: str, worker: str) -> None:
@@ -75,6 +85,8 @@ class _Call:
     errands: Errands
     left: set[str]
     """Ids of those that it waits for."""
+    efforts: Mapping[str, float] = field(default_factory=dict)
+    """Of all of them, by id."""
     answers: "asyncio.Queue[Answered]" = field(default_factory=asyncio.Queue)
 
 
@@ -110,7 +122,8 @@ class Dispatcher:
         """Have the tasks done; each answer as it comes. Leaving early withdraws what is left, and waits until it has
         ended."""
         job = errands.standing.job
-        call = _Call(errands, {task.id for task in tasks})
+        efforts = {task.id: max(task.effort, _LEAST_EFFORT) for task in tasks}
+        call = _Call(errands, set(efforts), efforts)
         self._calls.setdefault(job, []).append(call)
         try:
             self._perform(self.dispatch.submit(tasks, self.now, holders=dict(holders or {}), failures=failures))
@@ -152,16 +165,50 @@ class Dispatcher:
 
     def frames_under_way(self, job: str) -> int:
         """Frames of the job that workers are past, and that are not committed yet."""
+        return sum(
+            round(share * errands.frames(own))
+            for task_id, share in self._shares(job).items()
+            for errands, own in self._wanting(task_id)
+            if own.job == job
+        )
+
+    def bytes_under_way(self, job: str) -> int:
+        """Bytes that workers have moved for the job, with tasks that are not done yet."""
+        return sum(
+            round(share * errands.bytes(own))
+            for task_id, share in self._shares(job).items()
+            for errands, own in self._wanting(task_id)
+            if own.job == job
+        )
+
+    def fetched_under_way(self, job: str) -> tuple[int, int]:
+        """Bytes that workers have fetched of the job's sources, and how many these have; those that are done, and those
+        that nobody has begun, are not in it."""
+        fetched = {
+            task.id: (round((copy.share or 0.0) * copy.size), copy.size)
+            for _, task, copy, _ in self.dispatch.copies()
+            if copy.size and job in self.dispatch.jobs_of(task.id)
+        }
+        return sum(done for done, _ in fetched.values()), sum(size for _, size in fetched.values())
+
+    def share_of(self, job: str) -> float | None:
+        """How much of what the job has asked for is done, 0 to 1, by the effort that it takes; none: it waits for
+        nothing that takes any."""
+        calls = [call for call in self._calls.get(job, ()) if call.errands.behind is not None]
+        if not calls:
+            return None
+        shares = self._shares(job)
+        total = sum((call.errands.behind or 0.0) + sum(call.efforts.values()) for call in calls)
+        left = sum(call.efforts[task] * (1 - shares.get(task, 0.0)) for call in calls for task in call.left)
+        return max(0.0, 1 - left / total) if total else None
+
+    def _shares(self, job: str) -> dict[str, float]:
+        """How much is done of each task of the job that runs."""
         shares: dict[str, float] = {}
         for _, task, copy, _ in self.dispatch.copies():
             if copy.share and job in self.dispatch.jobs_of(task.id):
                 shares[task.id] = max(min(copy.share, 1.0), shares.get(task.id, 0.0))
-        return sum(
-            round(share * errands.frames(own))
-            for task_id, share in shares.items()
-            for errands, own in self._wanting(task_id)
-            if own.job == job
-        )
+        return shares
 
     def heard(self, report: Report) -> None:
         """A worker reports."""

@@ -6,18 +6,21 @@ Deciding is `jobs.lifecycle`'s; truth is in the store. Everything here can be cu
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
 from typing import Any
 
 from framemill.errors import EpochOver, FramemillError, InvalidTransition
+from framemill.farm.elapsed import note_begun, seconds_since
 from framemill.farm.job import OneJob
 from framemill.farm.report import build_report
-from framemill.farm.stages.deliver import deliver_outputs, expected_deliveries, forget_plans, remove_attempt
+from framemill.farm.stages.deliver import deliver_outputs, forget_plans, remove_attempt
 from framemill.farm.stages.encode import encode_chunks
 from framemill.farm.stages.finish import finish_outputs
 from framemill.farm.stages.grow import growing
 from framemill.farm.stages.ingest import ingest_inputs
 from framemill.farm.stages.plan import plan_outputs
+from framemill.farm.stages.quota import within_quotas
+from framemill.farm.stages.send import expected_deliveries
+from framemill.farm.stages.withdraw import withdraw_deliveries
 from framemill.jobs import lifecycle
 from framemill.jobs.model import Job, Output
 from framemill.jobs.reasons import Reason, reason_of
@@ -41,6 +44,10 @@ from framemill.store.trouble import is_trouble
 log = logging.getLogger(__name__)
 
 
+_ENCODED_BY_NOW = frozenset({JobState.ENCODING, JobState.STITCHING, JobState.PACKAGING, JobState.DELIVERING})
+"""Where some of it may be encoded already, or all of it."""
+
+
 class Driver:
     """One job on its way; one instance at a time drives it."""
 
@@ -48,6 +55,8 @@ class Driver:
         self._one = one
         self._store = one.store
         self._until: float | None = None
+        self._keeps = False
+        """Whether it goes on with what is good when its time is over."""
         self._state: JobState | None = None
         self._outputs: list[Output] = []
 
@@ -64,13 +73,17 @@ class Driver:
         job, inputs, self._outputs = await self._store.load()
         if job.state is JobState.QUEUED:
             job = await self._moved(Started(), job.attempt)
-        self._note_limit(job)
+            if job.limits.max_process_seconds is not None:
+                await asyncio.to_thread(note_begun, self._one.blobs, job.id, job.attempt)
+        await self._note_limit(job)
         while not self._ends(job):
             event = await self._perform(job)
             if job.state is JobState.HELD and not isinstance(event, Failed):
                 job, inputs, _ = await self._store.load()
                 if job.state is JobState.HELD and any(source.state is InputState.WAITING for source in inputs):
                     continue  # another one was added
+                if job.state is JobState.HELD and inputs:
+                    await self._store.note_prepared(job, inputs)
                 return job
             log.info("%s", type(event).__name__, extra={"action": "job_event", "job": job.id})
             job = await self._moved(event, job.attempt)
@@ -99,12 +112,29 @@ class Driver:
 
     def overdue(self, now: float) -> bool:
         """Whether the job has taken as long as it may; `now` on the loop's clock, which nobody sets."""
-        return self._until is not None and now >= self._until
+        return self._until is not None and now >= self._until and not self._one.late.is_set()
 
-    def _note_limit(self, job: Job) -> None:
+    def keeps_what_is_done(self) -> bool:
+        """Its time is over: whether it goes on with what is encoded by now, instead of failing."""
+        if not self._keeps or self._state not in _ENCODED_BY_NOW:
+            return False
+        if self._state is not JobState.ENCODING:
+            self._one.late.set()
+        return True
+
+    @property
+    def encoding(self) -> bool:
+        """Whether it is encoded; to encode no more it has to be driven anew."""
+        return self._state is JobState.ENCODING
+
+    async def _note_limit(self, job: Job) -> None:
         if job.limits.max_process_seconds is not None and job.started_at is not None:
-            taken = max(0.0, (datetime.now(UTC) - job.started_at).total_seconds())
-            self._until = asyncio.get_running_loop().time() + job.limits.max_process_seconds - taken
+            taken = await asyncio.to_thread(seconds_since, self._one.blobs, job.id, job.attempt, job.started_at)
+            now = asyncio.get_running_loop().time()
+            self._until = now + job.limits.max_process_seconds - taken
+            self._keeps = job.on_output_error != "fail"
+            if self._keeps and now >= self._until and job.state in _ENCODED_BY_NOW:
+                self._one.late.set()
 
     async def apply(self, event: JobEvent) -> Job:
         """Feed an event from outside to the job."""
@@ -138,7 +168,7 @@ class Driver:
         return is_trouble(error) or reason_of(error) is Reason.DISK_FULL or not self._one.blobs.root.is_dir()
 
     async def _inputs(self, _: Any) -> JobEvent:
-        return await ingest_inputs(self._one) or InputsReady()
+        return await ingest_inputs(self._one) or await within_quotas(self._one) or InputsReady()
 
     async def _encode(self, _: Any) -> JobEvent:
         async with growing(self._one, self._outputs) as packages:
@@ -160,7 +190,8 @@ class Driver:
         rows = await self._store.read(lambda conn: chunk_rows.load_chunks(conn, job.id, job.attempt))
         titles = {output.id: await self._one.title(job, output) for output in live}
         report = build_report(job, inputs=inputs, outputs=live, titles=titles, rows=rows, written=written)
-        deliveries = expected_deliveries(job, live, written)
+        files = {output_id: stitched.files for output_id, stitched in written.items()}
+        deliveries = expected_deliveries(job, live, files)
         await self._store.write(lambda conn: delivery_rows.save_deliveries(conn, deliveries))
         return Packaged(report)
 
@@ -172,4 +203,6 @@ class Driver:
     async def _stop_work(self, job: Job) -> None:
         """Nothing of this attempt is left under way, or lying about."""
         await self._one.release_leases(job)
+        _, _, outputs = await self._store.load()
+        await withdraw_deliveries(self._one, job, outputs)
         await asyncio.to_thread(remove_attempt, self._one, job)

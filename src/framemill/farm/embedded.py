@@ -24,6 +24,7 @@ from framemill.farm.cluster import assemble, wait_until_ready
 from framemill.farm.place import Place
 from framemill.farm.rayhands import own_error
 from framemill.farm.slots import SLOT_BYTES
+from framemill.storage.keyring import Keyring, local_keyring
 from framemill.storage.local import LocalBlobs
 from framemill.store.database import Database
 
@@ -167,7 +168,12 @@ def _assemble(paths: Paths, slots: int, level: str) -> Farm:
         patient=False,
         log_level=level,
     )
-    return Farm(assemble(place, detached=False))
+    return Farm(assemble(place, detached=False, keyring=keyring_of))
+
+
+def keyring_of(place: Place) -> Keyring:
+    """What opens the stores that the local user has named: nobody else asks here for anything."""
+    return local_keyring(place.root)
 
 
 @functools.cache

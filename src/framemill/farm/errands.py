@@ -27,6 +27,9 @@ def standing_of(job: Job) -> Standing:
 class Errands:
     """Orders that leave no row of their own behind."""
 
+    behind: float | None = None
+    """Effort that was done of it before; none: these tasks are not what the job's share is told of."""
+
     def __init__(self, job: Job, orders: Mapping[str, Order]) -> None:
         self.standing = standing_of(job)
         self._orders = orders
@@ -37,6 +40,10 @@ class Errands:
 
     def frames(self, task: Task) -> int:
         """Frames of the job's chunks that a task encodes."""
+        return 0
+
+    def bytes(self, task: Task) -> int:
+        """Bytes that a task moves over the network."""
         return 0
 
     async def begun(self, task: Task, token: str, worker: str) -> None:
@@ -67,10 +74,11 @@ class Piece(NamedTuple):
 
     title_keys: tuple[str, ...]
     """Of the outputs that have the very same chunks."""
-    rendition: int
+    renditions: tuple[int, ...]
+    """That one decode serves."""
     group: int
     frames: int
-    """Over all those outputs."""
+    """Over all those outputs and renditions."""
     keys: tuple[str, ...]
     left: tuple[str, ...]
     """Those that are not committed."""
@@ -84,8 +92,16 @@ class Piece(NamedTuple):
 class ChunkErrands(Errands):
     """Groups of chunks: leased when they begin, committed when they are done, released when they come to nothing."""
 
-    def __init__(self, job: Job, orders: Mapping[str, Order], pieces: Sequence[Piece], store: JobStore) -> None:
+    def __init__(
+        self,
+        job: Job,
+        orders: Mapping[str, Order],
+        pieces: Sequence[Piece],
+        store: JobStore,
+        behind: float = 0.0,
+    ) -> None:
         super().__init__(job, orders)
+        self.behind = behind
         self._job = job
         self._pieces = pieces
         self._store = store
@@ -96,7 +112,7 @@ class ChunkErrands(Errands):
         if task.id in self._orders:
             return self._orders[task.id]
         piece = self._pieces[task.number]
-        return GroupOrder(title_key=piece.title_key, rendition=piece.rendition, group=piece.group)
+        return GroupOrder(title_key=piece.title_key, renditions=piece.renditions, group=piece.group)
 
     def frames(self, task: Task) -> int:
         """Frames that its group holds."""
@@ -166,10 +182,10 @@ def commit_all(conn: Connection, chunks: Sequence[EncodedChunk], token: str, epo
 
     False when any was not under that lease.
     """
-    frames = sum(chunk.facts.frames for chunk in chunks)
+    pixels = sum(chunk.facts.frames * chunk.pixels for chunk in chunks)
     committed = []
     for chunk in chunks:
-        used = usage.share(chunk.facts.frames / frames)
+        used = usage.share(chunk.facts.frames * chunk.pixels / pixels)
         committed.append(chunk_rows.commit_chunk(
             conn, chunk.key, token, epoch, blob=chunk.blob, size=chunk.facts.size, sha256=chunk.facts.sha256,
             seconds=used.seconds, cpu_seconds=used.cpu_seconds, now=datetime.now(UTC),

@@ -11,7 +11,8 @@ from sqlalchemy import Connection
 from framemill.farm.collecting import DRAFT_SECONDS, Collected
 from framemill.jobs.states import advance
 from framemill.jobs.uploads import UPLOAD_TRANSITIONS, TimeOver, Upload, UploadState
-from framemill.storage.local import LocalBlobs
+from framemill.storage.blobs import Blobs
+from framemill.storage.straight import given_up
 from framemill.store import uploads as upload_rows
 from framemill.store.database import Database
 
@@ -23,7 +24,7 @@ _WITH_BYTES = {UploadState.OPEN, UploadState.COMPLETED}
 
 
 def with_uploads(
-    found: Collected, database: Database, blobs: LocalBlobs, now: datetime, *, dry_run: bool = False
+    found: Collected, database: Database, blobs: Blobs, now: datetime, *, dry_run: bool = False
 ) -> Collected:
     """Throw away what nobody needs of uploads (`dry_run`: only count), and add it to what was found beside."""
     with database.reading() as conn:
@@ -38,6 +39,10 @@ def with_uploads(
         ended = [upload.id for upload in over if _ended(database, upload, now)]
         for upload_id in ended:
             shutil.rmtree(folder / upload_id, ignore_errors=True)
+            blobs.unshare(folder / upload_id)
+        for upload in over:
+            if upload.id in ended and blobs.straight is not None:
+                given_up(blobs.straight, upload)
         for path in left:
             path.unlink(missing_ok=True)
     return found.model_copy(update={"files": found.files + len(sizes), "bytes": found.bytes + sum(sizes)})

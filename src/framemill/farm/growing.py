@@ -13,27 +13,29 @@ from pathlib import Path
 from framemill.errors import ChunkMismatch, FramemillError
 from framemill.farm.intact import chunk_blob, facts_blob
 from framemill.farm.orders import Grown, GrowOrder
+from framemill.farm.packaging import named_sounds, named_texts, segment_form
 from framemill.farm.titles import load_title
+from framemill.farm.tracks import planned_sounds, texts_of
 from framemill.jobs.reasons import reason_of
 from framemill.media.chunkfile import ChunkFacts
 from framemill.media.growing import GROW, GrowRequest, GrowSound, Growth, GrowVideo, read_growth
 from framemill.media.layout import Layout, layout
-from framemill.media.package import MOST_REORDER, SegmentRequest
+from framemill.media.package import MOST_REORDER, SegmentForm, SegmentRequest
 from framemill.media.plan import Chunk
 from framemill.media.stitch import VideoTrack
 from framemill.media.title import Title
-from framemill.storage.local import LocalBlobs
+from framemill.storage.blobs import Blobs
 
 _CHUNKS_AT_ONCE = 4  # of each rendition: their bytes are in memory, and nothing here shall take long
 _CHILD_SECONDS = 300.0
 
 
-def growing_sound(title: Title) -> str:
+def growing_sound(key: str) -> str:
     """Blob whose drafts are a package's sound while it is encoded. In a folder of its own: it is searched."""
-    return f"growing/{title.sound_key}.mp4"
+    return f"growing/{key}.mp4"
 
 
-async def grow_package(order: GrowOrder, blobs: LocalBlobs) -> Grown:
+async def grow_package(order: GrowOrder, blobs: Blobs) -> Grown:
     """Write what has become playable; how much there is then. Failures come back as values."""
     try:
         return await _grow(order, blobs)
@@ -42,7 +44,7 @@ async def grow_package(order: GrowOrder, blobs: LocalBlobs) -> Grown:
         return Grown(reason=reason_of(error), message=message)
 
 
-async def _grow(order: GrowOrder, blobs: LocalBlobs) -> Grown:
+async def _grow(order: GrowOrder, blobs: Blobs) -> Grown:
     title = await asyncio.to_thread(load_title, blobs, order.title_key)
     if title.film is None:
         return Grown()  # sound alone takes seconds: it comes with the finished package
@@ -50,50 +52,80 @@ async def _grow(order: GrowOrder, blobs: LocalBlobs) -> Grown:
     request = await asyncio.to_thread(next_request, title, order, blobs, have)
     total = len(title.film.plan.segments)
     if request is None:
-        silent = title.sound and (await asyncio.to_thread(_sound, title, blobs))[0] is None
+        silent = await asyncio.to_thread(_silent, title, blobs)
         return Grown(spans=have.spans, total=total, unheard=silent)
     now = await GROW(request, timeout=_CHILD_SECONDS)
     wanted = request.have + request.spans
     return Grown(spans=now.spans, total=total, more=now.spans == wanted < total, unheard=now.spans < wanted)
 
 
-def next_request(title: Title, order: GrowOrder, blobs: LocalBlobs, have: Growth) -> GrowRequest | None:
+def next_request(title: Title, order: GrowOrder, blobs: Blobs, have: Growth) -> GrowRequest | None:
     """What to write next; None when no further segment is encoded in every rendition."""
     film = title.pictured
     plan, renditions = film.plan, range(len(film.pictures))
     shown = _layout(blobs, order.title_key)  # at once, so that it is known when the first chunk comes
 
     def there(chunk: Chunk) -> bool:
-        return all(blobs.has(chunk_blob(title.chunk_key(rendition, chunk))) for rendition in renditions)
+        keys = [chunk_blob(title.chunk_key(rendition, chunk)) for rendition in renditions]
+        blobs.bring(keys)
+        return all(blobs.has(key) for key in keys)
 
-    bounds = (*plan.segments, len(film.index.pts))
+    bounds = (*plan.segments, len(film.shown.pts))
     some = chunks_in_row(plan.chunks, bounds[have.spans], there, _CHUNKS_AT_ONCE)
     spans = bisect_right(bounds, some[-1].end) - 1 - have.spans if some else 0
     if spans <= 0:
         return None
-    cuts = shown.cuts[have.spans : have.spans + spans]
-    sound = None
-    if title.sound and title.source.first_sound is not None:
-        path, whole = _sound(title, blobs)
-        if path is None:
-            return None
-        sound = GrowSound(
-            path=str(path),
-            whole=whole,
-            offset=title.source.first_sound.seconds - title.zero,
-            begin=shown.cuts[have.spans - 1] if have.spans else None,
-            cuts=cuts,
-            target=shown.sound_target,
-        )
+    form = segment_form(title.settings, len(plan.segments), shown.delay * shown.time_base)
+    sounds = _sounds(title, blobs, shown, form, (have.spans, spans))
+    blobs.bring(f"texts/{title.text_key(rank)}" for rank, _ in title.texts)
+    texts = texts_of(title, blobs, heard=title.sound)
+    if sounds is None or len(texts) < len(title.texts):
+        return None
     own = bounds[have.spans : have.spans + spans + 1]
     return GrowRequest(
         folder=order.folder,
         plan=order.title_key,
         have=have.spans,
         spans=spans,
-        videos=[_video(title, rendition, some, own, shown, have.spans, blobs) for rendition in renditions],
-        sound=sound,
+        videos=[_video(title, rendition, some, own, shown, have.spans, blobs, form) for rendition in renditions],
+        sounds=sounds,
+        texts=named_texts(texts),
+        iframes=title.settings.iframes,
+        seconds=shown.seconds,
+        origin=form.origin,
     )
+
+
+def _sounds(
+    title: Title, blobs: Blobs, shown: Layout, form: SegmentForm, share: tuple[int, int]
+) -> list[GrowSound] | None:
+    """What there is of each sound; none: nothing of one of them. `share`: spans that are there, and that follow."""
+    have, spans = share
+    planned = planned_sounds(title, blobs)
+    found = [_sound(key, blobs) for key in planned]
+    tracks = [
+        track.model_copy(update={"path": str(path)})
+        for track, (path, _) in zip(planned.values(), found, strict=True)
+        if path is not None
+    ]
+    if len(tracks) < len(found):
+        return None
+    return [
+        GrowSound(
+            folder=named.folder,
+            name=named.name,
+            language=named.language,
+            default=named.default,
+            path=track.path,
+            whole=whole,
+            offset=track.offset,
+            begin=shown.cuts[have - 1] if have else None,
+            cuts=shown.cuts[have : have + spans],
+            target=shown.sound_target,
+            form=form,
+        )
+        for track, (_, whole), named in zip(tracks, found, named_sounds(tracks), strict=True)
+    ]
 
 
 def chunks_in_row(chunks: Sequence[Chunk], first: int, there: Callable[[Chunk], bool], most: int) -> tuple[Chunk, ...]:
@@ -107,7 +139,7 @@ def chunks_in_row(chunks: Sequence[Chunk], first: int, there: Callable[[Chunk], 
 
 def _video(  # noqa: PLR0917
     title: Title, rendition: int, some: Sequence[Chunk], own: Sequence[int], shown: Layout, number: int,
-    blobs: LocalBlobs,
+    blobs: Blobs, form: SegmentForm,
 ) -> GrowVideo:  # fmt: skip
     """A rendition's share: `own` are the bounds of its segments, in frames of the title."""
     picture = title.pictured.pictures[rendition]
@@ -122,10 +154,12 @@ def _video(  # noqa: PLR0917
         name=picture.name,
         width=picture.width,
         height=picture.height,
+        rate=shown.rate,
         target=shown.target,
         sha256=[fact.sha256 for fact in facts],
         request=SegmentRequest(
             folder="",
+            form=form,
             number=number,
             video=VideoTrack(
                 chunks=[str(blobs.path(chunk_blob(key))) for key in keys],
@@ -141,17 +175,22 @@ def _video(  # noqa: PLR0917
     )
 
 
-def _sound(title: Title, blobs: LocalBlobs) -> tuple[Path | None, bool]:
+def _sound(key: str, blobs: Blobs) -> tuple[Path | None, bool]:
     """Where the sound is, and whether that is all of it. Of several encodes any will do: they write the same bytes."""
-    whole = blobs.path(f"sounds/{title.sound_key}")
-    drafts = blobs.path(growing_sound(title)).parent.glob(f".*-{title.sound_key}.mp4")
+    blobs.bring([f"sounds/{key}"])
+    whole = blobs.path(f"sounds/{key}")
+    drafts = blobs.path(growing_sound(key)).parent.glob(f".*-{key}.mp4")
     longest = max(drafts, key=lambda draft: draft.stat().st_size, default=None)
     # In this order: a draft that was not there any more when it was looked for is the whole sound now.
     return (whole, True) if whole.is_file() else (longest, False)
 
 
+def _silent(title: Title, blobs: Blobs) -> bool:
+    return any(_sound(key, blobs)[0] is None for key in title.sound_keys)
+
+
 @functools.lru_cache(maxsize=4)
-def _layout(blobs: LocalBlobs, title_key: str) -> Layout:
+def _layout(blobs: Blobs, title_key: str) -> Layout:
     """The layout of a plan, worked out once: it names every frame."""
     title = load_title(blobs, title_key)
     return layout(title, heard=title.sound)

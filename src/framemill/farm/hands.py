@@ -4,6 +4,7 @@ from typing import Protocol
 
 from framemill.farm.orders import Order, Result
 from framemill.policy.fleet import Report
+from framemill.policy.tasks import DELIVER, Lane
 
 
 class Hands(Protocol):
@@ -20,3 +21,13 @@ class Hands(Protocol):
     async def renew(self, report: Report) -> None:
         """End a worker that does not answer, so that another one starts in its place."""
         ...
+
+
+def member_of(actor: str, lane: Lane) -> str:
+    """The name under which an actor works in that lane: its own, but for the lane that it has beside another one."""
+    return f"{actor}/{lane}" if lane == DELIVER else actor
+
+
+def actor_of(member: str) -> str:
+    """The actor that works under that name."""
+    return member.partition("/")[0]

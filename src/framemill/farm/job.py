@@ -1,13 +1,13 @@
 """One job as its stages see it: its rows, its blobs, its folder, and the dispatcher that has its tasks done."""
 
 import asyncio
-import errno
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from sqlalchemy import Connection
 
+from framemill.errors import BlobsAway
 from framemill.farm.dispatcher import Answered, Dispatcher, Errands
 from framemill.farm.errands import standing_of
 from framemill.farm.jobstore import JobStore
@@ -17,7 +17,7 @@ from framemill.jobs.reasons import Reason
 from framemill.jobs.states import Failed, InputState
 from framemill.media.title import Title
 from framemill.policy.tasks import Standing, Task
-from framemill.storage.local import LocalBlobs
+from framemill.storage.blobs import Blobs
 from framemill.store import chunks as chunk_rows
 
 
@@ -26,7 +26,7 @@ class OneJob:
     """What its stages work with."""
 
     store: JobStore
-    blobs: LocalBlobs
+    blobs: Blobs
     dispatcher: Dispatcher
     work: Path
     """Where outputs are written before they are delivered, in a folder for each job."""
@@ -34,11 +34,14 @@ class OneJob:
     """A farm that stays: what is in its way may pass. One that ends with its job says so instead."""
     news: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when somebody else has changed the job, or what it waits for."""
+    late: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when its time is over, and it goes on with no more than what is encoded by then."""
 
     def require_blobs(self) -> None:
-        """Raises `FileNotFoundError` while the folder of the blobs is away: nothing in it is lost by that."""
-        if not self.blobs.root.is_dir():
-            raise FileNotFoundError(errno.ENOENT, "the farm's folder is away", str(self.blobs.root))
+        """Raises `BlobsAway` while they cannot be used: nothing of them is lost by that."""
+        away = self.blobs.away()
+        if away:
+            raise BlobsAway(away)
 
     def standing(self, job: Job) -> Standing:
         """The job among the others."""
@@ -63,10 +66,10 @@ class OneJob:
         return [output for output in outputs if output.reason is None]
 
     @staticmethod
-    def source_of(output: Output, inputs: Sequence[Input]) -> Input | None:
-        """What an output is made of; None when that could not be had."""
-        wanted = [source for source in inputs if not output.input_ids or source.id in output.input_ids]
-        return next((source for source in wanted if source.state is InputState.READY), None)
+    def sources_of(output: Output, inputs: Sequence[Input]) -> list[Input]:
+        """What an output is made of, in order: those of its inputs that could be had."""
+        ready = {source.id: source for source in inputs if source.state is InputState.READY}
+        return [ready[input_id] for input_id in output.input_ids or ready if input_id in ready]
 
     def answers(
         self,
@@ -78,11 +81,19 @@ class OneJob:
         """Have tasks done; each answer as it comes."""
         return self.dispatcher.answers(errands, tasks, holders, failures)
 
-    async def fail_output(self, output: Output, reason: Reason, message: str) -> Failed | None:
-        """An output cannot be made: the event that fails the job, or None when it goes on without that output."""
+    async def fail_output(
+        self, output: Output, reason: Reason, message: str, *, sourceless: bool = False
+    ) -> Failed | None:
+        """An output cannot be made: the event that fails the job, or None when it goes on without that output.
+
+        `sourceless`: none of its inputs is here. A job that goes on without an input goes on without what is of it.
+        """
         job, _, outputs = await self.store.load()
         others = [other for other in self.live(outputs) if other.id != output.id]
-        if job.on_output_error == "fail" or not others:
+        given_up = sourceless and job.on_input_error == "keep"
+        first = job.on_output_error == "extras" and output.position == 0
+        needed = first or (job.on_output_error == "fail" and not given_up)
+        if needed or not others:
             return Failed(reason, message)
         await self.store.warn(f"{output.name} could not be made: {message}", reason, output)
         return None

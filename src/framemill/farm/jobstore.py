@@ -1,7 +1,7 @@
 """One job's rows, as whoever drives it reads and writes them: guarded by its version, in the coordinator's epoch."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import TypeVar
 
@@ -11,8 +11,9 @@ from framemill.errors import EpochOver, FarmError, InvalidTransition, StaleWrite
 from framemill.jobs import lifecycle
 from framemill.jobs.model import Input, Job, Output, Waiting, Warned
 from framemill.jobs.reasons import Reason
-from framemill.jobs.states import JobEvent
+from framemill.jobs.states import JobEvent, JobState
 from framemill.jobs.usage import Usage
+from framemill.policy.callbacks import PREPARED, prepared
 from framemill.store import jobs as job_rows
 from framemill.store.database import Database
 from framemill.store.epochs import require_epoch
@@ -93,6 +94,22 @@ class JobStore:
             require_epoch(conn, self.epoch)
             if not happened(conn, self.job_id, "playable", told):
                 add_event(conn, self.job_id, "playable", told, datetime.now(UTC))
+
+        await self.write(note)
+        self._on_event()
+
+    async def note_prepared(self, job: Job, inputs: Sequence[Input]) -> None:
+        """Tell, once of the same inputs, that all those of a held job are here. No version grows, as above.
+
+        Nothing is told of a job that is not held any more: its owner has started it meanwhile.
+        """
+        told = prepared(job.attempt, [source.id for source in inputs])
+
+        def note(conn: Connection) -> None:
+            require_epoch(conn, self.epoch)
+            held = job_rows.lock_state(conn, self.job_id) is JobState.HELD
+            if held and not happened(conn, self.job_id, PREPARED, told):
+                add_event(conn, self.job_id, PREPARED, told, datetime.now(UTC))
 
         await self.write(note)
         self._on_event()

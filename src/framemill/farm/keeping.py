@@ -2,32 +2,35 @@
 
 import json
 from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 from pydantic import ValidationError
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, or_, select
 
 from framemill.farm.collecting import InUse
 from framemill.farm.titles import extras_of, load_title
 from framemill.jobs.states import ACTIVE_JOB, ENDED_JOB
-from framemill.storage.local import LocalBlobs
+from framemill.storage.blobs import WORK, Blobs
+from framemill.storage.local import names_in
 from framemill.store import queue as queue_rows
 from framemill.store.queue import WorkingJob
 from framemill.store.schema import chunks, inputs, jobs, outputs
+from framemill.store.video_tables import videos
 
 _AT_ONCE = 500
 _ID = 36
 
 
-def in_use(conn: Connection, blobs: LocalBlobs, work: Path) -> InUse:
+def in_use(conn: Connection, blobs: Blobs, work: Path) -> InUse:
     """What jobs that have not ended use, and where outputs lie that stay here.
 
     First what lies there is looked at, then the store: a job is written before anything of it lies anywhere.
     """
-    titles = sorted(path.name for path in blobs.path("titles").glob("*.json"))
-    lying = {name[:_ID] for name in (*titles, *(path.name for path in blobs.path("results").glob("*.json")))}
-    folders = {path.name for path in work.iterdir()} if work.exists() else set()
-    fetched = [path.name for path in blobs.path("fetched").iterdir()] if blobs.path("fetched").exists() else []
+    titles = sorted(name for name in blobs.names("titles") if name.endswith(".json"))
+    lying = {name[:_ID] for name in (*titles, *blobs.names("results"))}
+    folders = {*names_in(work), *blobs.names(WORK)}
+    fetched = blobs.names("fetched")
     known = {job.id: job for job in _those(conn, lying | folders)}
     active = {job.id for job in known.values() if job.state not in ENDED_JOB}
     keys = set(_chunk_keys(conn, [known[job] for job in sorted(active)]))
@@ -62,7 +65,7 @@ def _source_keys(conn: Connection) -> Iterator[str]:
     yield from (key.removesuffix(".json") for key in read)
 
 
-def _extra_keys(blobs: LocalBlobs, title_key: str) -> Iterator[str]:
+def _extra_keys(blobs: Blobs, title_key: str) -> Iterator[str]:
     try:
         title = load_title(blobs, title_key)
     except (OSError, ValidationError, json.JSONDecodeError):
@@ -71,18 +74,22 @@ def _extra_keys(blobs: LocalBlobs, title_key: str) -> Iterator[str]:
 
 
 def _kept_here(conn: Connection, ids: Iterable[str]) -> Iterator[str]:
-    """Jobs with an output that has no target: it stays where it was written."""
+    """Jobs with an output that stays where it was written, not withdrawn by its owner, and its time not over."""
+    kept = or_(outputs.c.expires_at.is_(None), outputs.c.expires_at > datetime.now(UTC))
     for some in _batches(sorted(ids)):
-        yield from conn.execute(
-            select(outputs.c.job_id).where(outputs.c.job_id.in_(some), outputs.c.target.is_(None))
-        ).scalars()
+        there = (outputs.c.stays, outputs.c.withdrawn_at.is_(None), kept)
+        yield from conn.execute(select(outputs.c.job_id).where(outputs.c.job_id.in_(some), *there)).scalars()
 
 
 def _inputs_wanted(conn: Connection, ids: Iterable[str]) -> Iterator[str]:
+    """Sources of jobs that have not ended, and the originals of videos, which can be had as long as these."""
     for some in _batches(sorted(ids)):
         rows = conn.execute(select(inputs.c.id, inputs.c.job_id).where(inputs.c.id.in_(some))).all()
-        active = {job.id for job in _those(conn, {row.job_id for row in rows}) if job.state not in ENDED_JOB}
-        yield from (row.id for row in rows if row.job_id in active)
+        named = {row.job_id for row in rows}
+        wanted = {job.id for job in _those(conn, named) if job.state not in ENDED_JOB}
+        live = select(videos.c.job_id).where(videos.c.job_id.in_(sorted(named)), videos.c.withdrawn_at.is_(None))
+        wanted |= set(conn.execute(live).scalars())
+        yield from (row.id for row in rows if row.job_id in wanted)
 
 
 def _batches(ids: list[str]) -> Iterator[list[str]]:

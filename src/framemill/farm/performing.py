@@ -2,42 +2,57 @@
 
 import asyncio
 import logging
-import os
-from collections.abc import Callable
-from pathlib import Path
-from urllib.parse import urlsplit
+from collections.abc import Awaitable
 
-from framemill.errors import FramemillError
+from framemill.errors import BlobsAway, FramemillError
+from framemill.farm.bringing import bring_for
+from framemill.farm.delivering import at_target
 from framemill.farm.encoding import encode_extra, encode_group, try_frames
 from framemill.farm.finishing import finish
 from framemill.farm.growing import grow_package
+from framemill.farm.ingesting import ingest_source
 from framemill.farm.orders import (
+    DeliverOrder,
     ExtraOrder,
     GroupOrder,
     GrowOrder,
     IngestOrder,
+    OnShare,
     Order,
     Planned,
     PlanOrder,
     ProbeOrder,
     Result,
-    SourceRead,
+    ShareOrder,
     StitchOrder,
+    SurveyOrder,
+    TargetOrder,
     TrialOrder,
+    WithdrawOrder,
 )
 from framemill.farm.probing import probe
-from framemill.farm.titles import ingest, plan
+from framemill.farm.surveying import share_out, survey
+from framemill.farm.titles import plan
 from framemill.jobs.reasons import Reason, reason_of
-from framemill.storage.http import fetch, is_remote
-from framemill.storage.local import LocalBlobs
+from framemill.storage.blobs import Blobs
+from framemill.storage.keyring import Keyring
 
 log = logging.getLogger(__name__)
 
 
-async def perform(order: Order, on_share: Callable[[float], None], blobs: LocalBlobs) -> Result:
-    """Carry it out; `on_share` hears how much is done, where that is known."""
+async def perform(
+    order: Order,
+    on_share: OnShare,
+    blobs: Blobs,
+    keyring: Keyring = Keyring(),  # noqa: B008 (frozen)
+) -> Result:
+    """Carry it out; `on_share` hears how much is done, where known; `keyring` opens what clients have named."""
     try:
-        result = await _performed(order, on_share, blobs)
+        if blobs.shared:
+            await asyncio.to_thread(bring_for, order, blobs)
+        result = await _performed(order, on_share, blobs, keyring)
+    except BlobsAway as error:
+        return Result(reason=reason_of(error), message=error.message)
     except OSError:
         if blobs.root.is_dir():
             raise
@@ -50,13 +65,13 @@ _AWAY = Result(reason=Reason.DISK_FULL, message="The farm's folder is away: brin
 
 
 async def _performed(  # noqa: PLR0911 - one for each kind of order
-    order: Order, on_share: Callable[[float], None], blobs: LocalBlobs
+    order: Order, on_share: OnShare, blobs: Blobs, keyring: Keyring
 ) -> Result:
     match order:
         case GroupOrder():
             return await encode_group(order, blobs, on_share)
         case ExtraOrder():
-            return await encode_extra(order, blobs)
+            return await encode_extra(order, blobs, on_share)
         case StitchOrder():
             return await finish(order, blobs)
         case GrowOrder():
@@ -65,44 +80,24 @@ async def _performed(  # noqa: PLR0911 - one for each kind of order
         case TrialOrder():
             return await try_frames(order, blobs)
         case PlanOrder():
-            return await _planned(order, blobs)
+            return await _planned(plan(order, blobs, keyring))
+        case SurveyOrder():
+            return await survey(order, blobs)
+        case ShareOrder():
+            return await _planned(asyncio.to_thread(share_out, order, blobs))
         case IngestOrder():
-            return await _read(order, on_share, blobs)
+            return await ingest_source(order, on_share, blobs, keyring)
         case ProbeOrder():
-            return await probe(order, blobs)
+            return await probe(order, blobs, keyring)
+        case TargetOrder() | DeliverOrder() | WithdrawOrder():
+            return await at_target(order, on_share, keyring)
 
 
-async def _planned(order: PlanOrder, blobs: LocalBlobs) -> Planned:
+async def _planned(planning: Awaitable[Planned]) -> Planned:
     try:
-        return await plan(order, blobs)
+        return await planning
     except (FramemillError, OSError, MemoryError) as error:
         return Planned(reason=reason_of(error), message=_said(error))
-
-
-async def _read(order: IngestOrder, on_share: Callable[[float], None], blobs: LocalBlobs) -> SourceRead:
-    def fetched(done: int, total: int | None) -> None:
-        if total:
-            on_share(done / total)
-
-    try:
-        path = order.uri
-        if is_remote(order.uri):
-            local = Path(order.folder) / (Path(urlsplit(order.uri).path).name or "source")
-            local.parent.mkdir(parents=True, exist_ok=True)
-            await fetch(order.uri, local, fetched)
-            path = str(local)
-        found = await ingest(path, order.name, blobs, order.sha256)
-    except (FramemillError, OSError, MemoryError) as error:
-        return SourceRead(reason=reason_of(error), message=_said(error))
-    inspection = found.source.inspection
-    return SourceRead(
-        usage=found.usage,
-        source_key=found.key,
-        path=found.source.path,
-        size=await asyncio.to_thread(os.path.getsize, found.source.path),
-        sha256=inspection.sha256,
-        facts=inspection.facts,
-    )
 
 
 def _said(error: BaseException) -> str:

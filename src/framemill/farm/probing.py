@@ -5,31 +5,32 @@ import os
 import tempfile
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from framemill.errors import FramemillError
+from framemill.farm.fetching import fetched
 from framemill.farm.orders import Probed, ProbeOrder
 from framemill.jobs.reasons import reason_of
 from framemill.media.estimate import OutputEstimate, estimated
-from framemill.media.inspect import InspectRequest, inspected
-from framemill.storage.http import fetch, is_remote
-from framemill.storage.local import LocalBlobs
+from framemill.media.inspection import InspectRequest, inspected
+from framemill.storage.blobs import Blobs
+from framemill.storage.keyring import Keyring
 
 FOLDER = "probing"
 """Under the blobs: where remote sources lie while they are looked into."""
 
 
-async def probe(order: ProbeOrder, blobs: LocalBlobs) -> Probed:
+async def probe(
+    order: ProbeOrder,
+    blobs: Blobs,
+    keyring: Keyring = Keyring(),  # noqa: B008 (frozen)
+) -> Probed:
     """Facts and estimates; `reason` says why there are none."""
     try:
-        if not is_remote(order.uri):
-            return await _looked_into(order, order.uri)
         folder = blobs.path(FOLDER)
-        folder.mkdir(parents=True, exist_ok=True)
+        await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder) as inside:
-            path = Path(inside) / (Path(urlsplit(order.uri).path).name or "source")
-            await fetch(order.uri, path)
-            return await _looked_into(order, str(path))
+            here = await fetched(order, keyring, Path(inside))
+            return await _looked_into(order, here.path)
     except (FramemillError, OSError, MemoryError) as error:
         said = error.message if isinstance(error, FramemillError) else str(error)
         return Probed(reason=reason_of(error), message=said)

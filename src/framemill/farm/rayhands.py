@@ -10,6 +10,7 @@ import ray
 from ray.exceptions import RayError, RayTaskError
 
 from framemill.errors import FarmError, FramemillError, WorkerLost
+from framemill.farm.hands import actor_of
 from framemill.farm.orders import Order, Result
 from framemill.farm.place import Place
 from framemill.jobs.reasons import Reason
@@ -57,7 +58,7 @@ class RayHands:
 
     def _handle(self, worker: str) -> Any:
         if worker not in self._handles:
-            self._handles[worker] = ray.get_actor(worker, namespace=self._place.namespace)
+            self._handles[worker] = ray.get_actor(actor_of(worker), namespace=self._place.namespace)
         return self._handles[worker]
 
 

@@ -107,7 +107,8 @@ async def _prove(bench: Bench, canary: Callable[[], Awaitable[str]], told: str, 
     """Again whenever something failed that may be the machine's fault; and what kept it from coming out may pass."""
     while True:
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(bench.doubted.wait(), _PROVE_SECONDS if told == FAILED else None)
+            async with asyncio.timeout(_PROVE_SECONDS if told == FAILED else None):
+                await bench.doubted.wait()
         bench.doubted.clear()
         told = await canary()
         bench.note_canary(told, build)

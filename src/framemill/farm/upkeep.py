@@ -4,6 +4,7 @@ import asyncio
 import functools
 import logging
 import shutil
+from collections import defaultdict
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from statistics import median
@@ -12,7 +13,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from framemill.farm.canary import FAILED
-from framemill.farm.collecting import Collected, collect
+from framemill.farm.collecting import Collected, collect, collect_shared
 from framemill.farm.coordination import LOOK_SECONDS, Coordination
 from framemill.farm.counting import TALLY
 from framemill.farm.expiring import with_uploads
@@ -25,17 +26,20 @@ from framemill.policy.dispatch import Dispatch
 from framemill.policy.fleet import Report
 from framemill.policy.retention import under_pressure, wanted_room
 from framemill.policy.speculation import Idle, InFlight, copies_for
-from framemill.policy.tasks import ENCODE
+from framemill.policy.tasks import DELIVER, ENCODE
 from framemill.policy.waiting import Code, JobFacts, farm_facts, waiting
 from framemill.store import farm as farm_rows
 from framemill.store import machines as machine_rows
 from framemill.store.database import Database
 from framemill.store.messages import forget_messages
 from framemill.store.pruning import prune
+from framemill.store.videos import drop_withdrawn
 
 log = logging.getLogger(__name__)
 
 COLLECT_SECONDS = 600.0
+REMEMBERED_SECONDS = 60.0
+"""How long a job is kept whose video was withdrawn: who is told of that is told by then."""
 MESSAGE_DAYS = 30
 """After its end a message to a webhook or callback is forgotten."""
 MOST_MESSAGES = 100_000
@@ -85,11 +89,18 @@ class Upkeep:
     async def collect(self, *, dry_run: bool, wanted_bytes: int = 0) -> dict[str, Any]:
         """Throw away what nobody needs."""
 
+        if not dry_run:
+            now = datetime.now(UTC)
+            told = now - timedelta(seconds=REMEMBERED_SECONDS)
+            await self._jobs.write(lambda conn: drop_withdrawn(conn, now, told))
+
         def run() -> Collected:
             with self._database.reading() as conn:
                 used = in_use(conn, self._place.blobs, self._place.work)
             blobs = self._place.blobs
             gone = collect(blobs, self._place.work, self._place.cache, used, wanted_bytes=wanted_bytes, dry_run=dry_run)
+            if blobs.shared:
+                gone += collect_shared(blobs, self._place.cache, used, dry_run=dry_run)
             return with_uploads(gone, self._database, blobs, datetime.now(UTC), dry_run=dry_run)
 
         found = await asyncio.to_thread(run)
@@ -121,6 +132,11 @@ class Upkeep:
         dispatch = self._jobs.dispatcher.dispatch
         members = dispatch.members.values()
         slots = dispatch.slots(ENCODE)
+        now = asyncio.get_running_loop().time()
+        work: dict[str, list[dict[str, Any]]] = defaultdict(list)
+        for token, task, copy, _ in dispatch.copies():
+            seconds = round(now - copy.since, 1)
+            work[copy.worker].append({"token": token, "job": task.job, "seconds": seconds, "share": copy.share})
         return {
             "ready": slots > 0,
             "epoch": self._jobs.epoch,
@@ -143,7 +159,12 @@ class Upkeep:
                     "slots": member.report.slots,
                     "busy": len(member.tokens),
                     "barred": member.barred,
+                    "encoders": sorted(member.report.encoders),
                     "running": [running.task for running in member.report.running],
+                    "lane": member.report.lane,
+                    "started": member.report.started,
+                    "silent_seconds": round(now - member.heard, 1),
+                    "work": work.get(member.report.worker, []),
                 }
                 for member in members
             ],
@@ -192,7 +213,7 @@ class Upkeep:
         dispatcher = self._jobs.dispatcher
         try:
             self._free = (await asyncio.to_thread(shutil.disk_usage, self._place.root)).free
-            away = not await asyncio.to_thread(self._place.blobs.root.is_dir)
+            away = bool(await asyncio.to_thread(self._place.blobs.away))
         except OSError:
             away = True
         if away or self._jobs.store_away:
@@ -240,7 +261,8 @@ class Upkeep:
                 kind=f"{task.lane} {task.needs}",
             )
             for token, task, copy, copies in dispatch.copies()
-            if not dispatch.members[copy.worker].alone
+            # Two that write to one place would be in each other's way.
+            if not dispatch.members[copy.worker].alone and task.lane != DELIVER
         ]
         idle = [
             Idle(name, member.machine, member.free, f"{member.report.lane} {encoder}")

@@ -6,13 +6,15 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from framemill.farm.errands import Piece
 from framemill.farm.orders import ExtraOrder
-from framemill.media.estimate import SECONDS_A_MEGAPIXEL, SOUND_SECONDS
+from framemill.media.effort import picture_seconds
+from framemill.media.estimate import COPY_SECONDS, JOIN_SECONDS, SOUND_SECONDS, shown_seconds, told_seconds
 from framemill.media.plan import Chunk
 from framemill.media.title import Title
+from framemill.media.whole import WHOLE_KINDS
 from framemill.policy.tasks import Standing, Task
 from framemill.store.chunks import UnfinishedChunk
 
-_SECONDS_A_SECOND: Mapping[str, float] = {"sound": SOUND_SECONDS, "text": 0.001, "remux": 0.005}
+_SECONDS_A_SECOND: Mapping[str, float] = {"sound": SOUND_SECONDS, "text": 0.001, "remux": COPY_SECONDS, "whole": 0.01}
 """What extras take for each second of the title."""
 
 
@@ -40,8 +42,34 @@ def pieces_of(
             found[keys] = alike._replace(title_keys=shared, frames=alike.frames + frames)
             continue
         own = keys if len(waiting) == len(keys) else tuple(waiting.values())
-        found[keys] = Piece(owners[output_id], rendition, number, frames, keys, own)
+        found[keys] = Piece(owners[output_id], (rendition,), number, frames, keys, own)
     return list(found.values())
+
+
+def batched(pieces: Iterable[Piece], titles: Mapping[str, Title]) -> list[Piece]:
+    """The same with renditions put together that one process encodes from one decode; `titles` by title key.
+
+    Which ones those are the plan says. Of renditions that are there already, only the others are encoded.
+    """
+    found: dict[tuple[tuple[str, ...], int, int], Piece] = {}
+    for piece in pieces:
+        batches = titles[piece.title_key].pictured.batches
+        batch = next(number for number, batch in enumerate(batches) if piece.renditions[0] in batch)
+        place = piece.title_keys, piece.group, batch
+        before = found.get(place)
+        found[place] = piece if before is None else _together(before, piece)
+    return list(found.values())
+
+
+def _together(one: Piece, other: Piece) -> Piece:
+    return Piece(
+        one.title_keys,
+        one.renditions + other.renditions,
+        one.group,
+        one.frames + other.frames,
+        one.keys + other.keys,
+        one.left + other.left,
+    )
 
 
 def piece_tasks(pieces: Sequence[Piece], titles: Mapping[str, Title], standing: Standing, *, alone: bool) -> list[Task]:
@@ -51,13 +79,15 @@ def piece_tasks(pieces: Sequence[Piece], titles: Mapping[str, Title], standing: 
     may be waiting for them. Of a file what takes longest: it would end last.
     """
     scales: dict[tuple[str, int], float] = {}
+    joins = {key: _join_seconds(title) for key, title in titles.items()}  # each once, for all its tasks
     tasks = []
     for number, piece in enumerate(pieces):
         title = titles[piece.title_key]
         plan = title.pictured.plan
-        rendition = piece.title_key, piece.rendition
-        if rendition not in scales:
-            scales[rendition] = _seconds_an_effort(title, piece.rendition)
+        for rendition in piece.renditions:
+            if (piece.title_key, rendition) not in scales:
+                scales[piece.title_key, rendition] = _seconds_an_effort(title, rendition)
+        scale = sum(scales[piece.title_key, rendition] for rendition in piece.renditions)
         chunks = plan.group_chunks(plan.groups[piece.group])
         tasks.append(
             Task(
@@ -65,7 +95,8 @@ def piece_tasks(pieces: Sequence[Piece], titles: Mapping[str, Title], standing: 
                 standing=standing,
                 turn=_turn(chunks[0]) if plan.segments else 0,
                 awaited=bool(plan.segments) and _begins_early(title, chunks[0]),
-                effort=sum(chunk.effort for chunk in chunks) * scales[rendition],
+                effort=sum(chunk.effort for chunk in chunks) * scale,
+                after=joins[piece.title_key],
                 number=number,
             )
         )
@@ -87,7 +118,7 @@ def _turn(chunk: Chunk) -> int:
 
 
 def _begins_early(title: Title, chunk: Chunk) -> bool:
-    index = title.pictured.index
+    index = title.pictured.shown
     return (index.pts[chunk.first] - index.pts[0]) * index.time_base < AWAITED_SECONDS
 
 
@@ -111,6 +142,7 @@ def extra_tasks(orders: Sequence[ExtraOrder], titles: Mapping[str, Title], stand
                 turn=_SOUND_TURN if played else 0,
                 awaited=played,
                 effort=title_seconds(title) * _SECONDS_A_SECOND[order.kind],
+                after=_join_seconds(title),
             )
         )
     return tasks
@@ -129,16 +161,32 @@ def holders_of(rows: Iterable[UnfinishedChunk], pieces: Sequence[Piece], tasks: 
 
 def _seconds_an_effort(title: Title, rendition: int) -> float:
     """Seconds that a usual slot takes for one unit of the title's effort."""
+    return _rendition_seconds(title, rendition) / (sum(chunk.effort for chunk in title.pictured.plan.chunks) or 1)
+
+
+def _rendition_seconds(title: Title, rendition: int) -> float:
     film = title.pictured
-    picture = film.pictures[rendition]
-    whole = sum(chunk.effort for chunk in film.plan.chunks) or 1
-    rate = SECONDS_A_MEGAPIXEL.get(title.settings.video_codec, 0.05)
-    return len(film.index.pts) * picture.width * picture.height / 1e6 * rate / whole
+    return len(film.shown.pts) * picture_seconds(title.settings, film.pictures[rendition])
+
+
+def film_seconds(title: Title) -> float:
+    """Seconds that a usual slot takes for all chunks of all renditions; 0 where there are none."""
+    if title.film is None or title.settings.kind in WHOLE_KINDS:
+        return 0.0
+    return sum(_rendition_seconds(title, rendition) for rendition in range(len(title.film.pictures)))
+
+
+def _join_seconds(title: Title) -> float:
+    """Seconds that a stitcher takes for the frames of all renditions."""
+    film = title.film
+    return 0.0 if film is None else len(film.shown.pts) * len(film.pictures) * JOIN_SECONDS
 
 
 def title_seconds(title: Title) -> float:
-    """How long a title is."""
+    """How much a title shows."""
     if title.film is not None:
-        index = title.film.index
+        index = title.film.shown
         return float((index.pts[-1] - index.pts[0] + index.last_duration) * index.time_base)
-    return float(title.source.inspection.facts.get("format", {}).get("duration", 0.0))
+    if title.parts:
+        return sum(title_seconds(part) for part in title.parts)
+    return float(shown_seconds(title.settings, told_seconds(title.source.inspection.facts)))

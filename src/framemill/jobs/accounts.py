@@ -45,6 +45,13 @@ class Quotas(Value):
     """Uploads that are under way at once."""
     stored_bytes: int | None = Field(default=None, ge=0)
     """Uploads that lie here."""
+    encode_minutes_per_month: float | None = Field(default=None, ge=0)
+    """Minutes of the sources of jobs that completed in a calendar month, UTC, or are under way."""
+    kept_minutes: float | None = Field(default=None, ge=0)
+    """Minutes of the sources whose outputs are kept here, or are under way."""
+    views_per_month: int | None = Field(default=None, ge=0)
+    """Times that playing of an output began in a calendar month, UTC: with more, no new job is taken, and what is there
+    is played on."""
     requests_per_minute: int | None = Field(default=None, ge=1)
     """Of all keys and users of the account together, counted by each API replica for itself."""
     requests_per_minute_per_key: int | None = Field(default=None, ge=1)
@@ -83,11 +90,25 @@ class Key(Value):
     hint: str
     """Its first characters, to tell it from others."""
     scopes: tuple[str, ...]
+    narrowed: tuple[str, ...] | None = None
+    """What of that it may do, in the words of the door that it was made at; none: all of it."""
     expires_at: Utc | None = None
     revoked_at: Utc | None = None
     used_at: Utc | None = None
     """About when it was used last: written every few minutes, not at every request."""
     created_at: Utc
+
+
+class SigningKey(Value):
+    """A public key: whoever has the private one says by it who may play what, and for how long."""
+
+    id: str = Field(default_factory=new_id)
+    account: str
+    public_key: str
+    """RSA, as PEM."""
+    created_at: Utc
+    revoked_at: Utc | None = None
+    """What it has signed opens nothing since."""
 
 
 class User(Value):

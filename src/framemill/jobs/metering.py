@@ -27,8 +27,8 @@ class PixelClass(NamedTuple):
     """Pictures of about one size."""
 
     name: str
-    most_pixels: float
-    """Width times height."""
+    most_pixels: int | None
+    """Width times height; none: whatever is larger than those before."""
     rate: int
     """Thousandths of a credit for a minute."""
 
@@ -40,11 +40,14 @@ CLASSES = (
     PixelClass("full_hd", 2048 * 1152, 2000),
     PixelClass("quad_hd", 2560 * 1600, 4000),
     PixelClass("ultra_hd", 4096 * 2304, 8000),
-    PixelClass("larger", math.inf, 32_000),
+    PixelClass("larger", None, 32_000),
 )
 
 #: About what each takes in time, at the presets that are usual here.
-CODEC_FACTORS = {"h264": Fraction(1), "h265": Fraction(2), "vp9": Fraction(2), "av1": Fraction(3)}
+CODEC_FACTORS = {
+    "h264": Fraction(1), "h265": Fraction(2), "vp9": Fraction(2), "av1": Fraction(3), "theora": Fraction(1),
+    "mpeg4": Fraction(1, 2), "mpeg2": Fraction(1, 2), "flv1": Fraction(1, 2), "wmv2": Fraction(1, 2),
+}  # fmt: skip
 
 
 class Tariff(Value):
@@ -58,6 +61,8 @@ class Tariff(Value):
     """Thousandths of a credit for a minute of encoded sound, without encoded pictures."""
     copy_rate: int = Field(default=50, ge=0)
     """And for a minute that is only copied."""
+    flat_rate: int | None = Field(default=None, ge=0)
+    """Thousandths of a credit for a minute of anything, whatever is in it; none: by what it is, as above."""
     multiplier: Fraction = Field(default=Fraction(1), ge=0)
     """For haste, or a discount."""
     step: int = Field(default=1, ge=1)
@@ -82,6 +87,8 @@ def charge(
 
 def rate_of(settings: OutputSettings, sizes: Sequence[tuple[int, int]], tariff: Tariff = USUAL) -> Fraction:
     """Thousandths of a credit for a minute, before multiplier and rounding. Raises `ValueError` as `charge` does."""
+    if tariff.flat_rate is not None:
+        return Fraction(tariff.flat_rate)
     if settings.encodes_video:
         if not sizes:
             raise ValueError(f"{settings.video_codec} pictures have a size, and it is needed to price them")
@@ -104,4 +111,6 @@ def affordable(charged: int, spent: int, most: int | None) -> bool:
 
 
 def _class_of(pixels: int, tariff: Tariff) -> PixelClass:
-    return next((each for each in tariff.classes if pixels <= each.most_pixels), tariff.classes[-1])
+    return next(
+        (each for each in tariff.classes if each.most_pixels is None or pixels <= each.most_pixels), tariff.classes[-1]
+    )

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Self
 import uuid_utils
 from pydantic import AfterValidator, AwareDatetime, Field, model_validator
 
+from framemill.jobs.metering import Tariff
 from framemill.jobs.reasons import Reason
 from framemill.jobs.settings import OutputSettings, RunSettings, Value
 from framemill.jobs.states import ChunkState, DeliveryState, InputState, JobState
@@ -15,8 +16,25 @@ from framemill.jobs.usage import Usage
 Utc = Annotated[AwareDatetime, AfterValidator(lambda at: at.astimezone(UTC))]
 """A point in time; whatever zone it came in, it is kept in UTC."""
 
+NATIVE = "native"
+"""The farm's own API, among the doors."""
+
+OWN_DOORS = frozenset({NATIVE, "dashboard", "cli"})
+"""Those that are the farm's own, where all jobs of an account are seen."""
+
 Keep = Literal["fail", "keep"]
 """What one bad part does to the job: `fail` it, or `keep` what is good and warn."""
+
+KeepOutputs = Literal["fail", "keep", "extras"]
+"""The same of outputs; `extras`: the first one has to be, and the job goes on without others."""
+
+IfExists = Literal["replace", "fail", "rename"]
+"""What is done where something of that name is there already; `rename`: `film (2).mp4`."""
+
+
+UNUSABLE = "unusable:"
+"""What an input's URI begins with where its door knew that there is nothing to fetch: it is no address, and leads
+nowhere."""
 
 
 def new_id() -> str:
@@ -31,6 +49,20 @@ def could_be_id(text: str) -> bool:
 
 _ID_LETTERS = 36
 
+LONGEST_KEPT_SECONDS = 100 * 365.25 * 86_400
+"""A hundred years: what is to stay longer has no limit at all, and calendars end in the year 9999."""
+
+
+MOST_COUNTED = 2**31 - 1
+"""What a database's whole number holds: nothing is counted further."""
+MOST_BYTES = 2**62
+"""Of a file: no store holds so many, and the sum of two still is a number of 64 bits."""
+
+
+def _up_to(most: int) -> AfterValidator:
+    """A higher limit is never reached, so it means that one: also of jobs that were stored with it."""
+    return AfterValidator(lambda said: None if said is None else min(said, most))
+
 
 class Limits(Value):
     """What a job may use at most; it tightens the account's limits and never widens them."""
@@ -39,20 +71,26 @@ class Limits(Value):
     """Seconds from the start of the work to its end."""
     max_spend: int | None = Field(default=None, ge=0)
     """Thousandths of a credit; reaching it is allowed, exceeding it is not."""
-    max_inputs: int | None = Field(default=None, ge=1)
-    max_input_bytes: int | None = Field(default=None, ge=1)
+    max_inputs: Annotated[int | None, Field(ge=1), _up_to(MOST_COUNTED)] = None
+    max_input_bytes: Annotated[int | None, Field(ge=1), _up_to(MOST_BYTES)] = None
     max_input_seconds: float | None = Field(default=None, gt=0)
-    max_downloads: int | None = Field(default=None, ge=1)
+    min_input_seconds: float | None = Field(default=None, gt=0)
+    """What lasts less was cut off on its way, and is refused; none: nobody knows how long it is."""
+    max_downloads: Annotated[int | None, Field(ge=1), _up_to(MOST_COUNTED)] = None
     """Downloads of each output that names no limit of its own."""
+    max_kept_seconds: float | None = Field(default=None, gt=0, le=LONGEST_KEPT_SECONDS)
+    """How long outputs stay here once the job is done; none: until they are deleted."""
 
 
 class CallbackPolicy(Value):
     """How somebody is told, and how often it is tried."""
 
-    scheme: str = "native"
+    scheme: str = NATIVE
     """How the message is written and signed: the name of a door's own scheme."""
     sealed_secret: str | None = None
     """The key it is signed with, sealed; none: the account's own, or none at all where the scheme says so."""
+    trusted: bool = False
+    """Whoever named the address is the farm's own user on its machine: private networks are open to them."""
     timeout_seconds: float = Field(default=10.0, gt=0, le=120)
     first_timeout_seconds: float | None = Field(default=None, gt=0, le=120)
     """Of the first try, where that one has less."""
@@ -64,6 +102,8 @@ class CallbackPolicy(Value):
     """Tries that may fail one after the other before a webhook is disabled; none: any number."""
     disable_span_seconds: float = Field(default=0.0, ge=0)
     """And for so long they have failed at least."""
+    trials_count: bool = False
+    """What is sent to try a webhook is tried again, and counts where it fails, as everything else."""
 
 
 class Callback(CallbackPolicy):
@@ -74,7 +114,8 @@ class Callback(CallbackPolicy):
     sealed_url: str | None = None
     """The same with its secrets, sealed."""
     on: Literal["end", "change"] = "end"
-    """`end`: once, when the job has ended; `change`: at every change of its state."""
+    """`end`: once, when the job has ended; `change`: at every change of its state, and when the inputs of a held one
+    are here."""
 
 
 class Waiting(Value):
@@ -110,10 +151,14 @@ class Job(Value):
     callbacks: tuple[Callback, ...] = ()
     metadata: dict[str, Any] = Field(default_factory=dict)
     """The client's own words, given back as they came."""
+    door_data: dict[str, Any] = Field(default_factory=dict)
+    """What its door keeps of what was asked, in that door's words; nobody else reads it."""
+    tariff: Tariff | None = None
+    """What its outputs cost; none: the usual."""
     fairness_key: str = ""
     """Jobs of one account take turns by this key: a device, a user, a batch."""
     on_input_error: Keep = "fail"
-    on_output_error: Keep = "fail"
+    on_output_error: KeepOutputs = "fail"
 
     attempt: int = Field(default=1, ge=1)
     state: JobState = Field(
@@ -154,9 +199,19 @@ class Input(Value):
     """Where it comes from, with every secret masked."""
     sealed_uri: str | None = None
     """The same with its secrets, sealed; none: the URI has none."""
+    credentials: str | None = None
+    """Name of the credentials in the farm's settings that open it."""
+    sealed_access: str | None = None
+    """What opens it (`storage.access`), where the client gave that with the job; sealed."""
+    trusted: bool = False
+    """Whoever named it is the farm's own user on its machine: private networks are open to them."""
     upload_id: str | None = None
     """Of the upload that it is; none: it comes from elsewhere."""
     filename: str | None = None
+    start: float | None = Field(default=None, ge=0)
+    """Seconds from its first picture where it begins to be shown; none: there."""
+    end: float | None = Field(default=None, gt=0)
+    """Where it ends to be shown; none: with its last picture."""
     read_once: bool = False
     """One reader, once, in order: the other side makes it on demand."""
     state: InputState = InputState.WAITING
@@ -178,6 +233,29 @@ class Input(Value):
     message: str | None = None
     metadata: dict[str, Any] = Field(default_factory=dict)
 
+    @property
+    def unusable(self) -> bool:
+        """There is nothing to fetch, and never will be: it has failed, however often its job is tried again."""
+        return self.uri.startswith(UNUSABLE)
+
+
+class Target(Value):
+    """A place where an output shall be put: a file, or the folder of a package."""
+
+    uri: str
+    """With every secret masked."""
+    sealed_uri: str | None = None
+    """The same with its secrets, sealed; none: the URI has none."""
+    credentials: str | None = None
+    """Name of the credentials in the farm's settings that open it."""
+    sealed_access: str | None = None
+    """What opens it (`storage.access`), where the client gave that with the job; sealed."""
+    if_exists: IfExists = "replace"
+    acl: str | None = None
+    """A canned one, as the store names it; none: the bucket's usual one."""
+    number: int | None = Field(default=None, ge=1)
+    """Of `rename`: which of its names was free in this attempt, 2 for `film (2).mp4`; none: nobody has looked yet."""
+
 
 class Output(Value):
     """A result that is asked for: a file or a package. Its status follows from the job, its reason, its deliveries."""
@@ -191,10 +269,12 @@ class Output(Value):
     """File name, or the folder's name of a package."""
     preset: str | None = None
     settings: OutputSettings = OutputSettings()
-    target: str | None = None
-    """Where it shall be put, with every secret masked; none: it stays here and is downloaded."""
-    sealed_target: str | None = None
-    """The same with its secrets, sealed."""
+    targets: tuple[Target, ...] = ()
+    """Where it shall be put; none: it stays here and is downloaded."""
+    stays: bool = Field(default_factory=lambda data: not data.get("targets"))
+    """It stays here, to be downloaded; beside its targets, where it has any."""
+    trusted: bool = False
+    """Whoever named its targets, and what is laid over it, is the farm's own user on its machine."""
     expires_at: Utc | None = None
     download_limit: int | None = Field(default=None, ge=1)
     download_count: int = Field(default=0, ge=0)
@@ -275,10 +355,12 @@ class Delivery(Value):
     job_id: str
     attempt: int = Field(default=1, ge=1)
     output_id: str
+    target: int | None = Field(default=None, ge=0)
+    """Place of its target among the output's; none: it stays here."""
     path: str
     """Name inside the output: the file's own, or its path in the package."""
     uri: str
-    """Where it goes or stays, with every secret masked."""
+    """Where this file goes, without user and password; empty: it stays here."""
     state: DeliveryState = DeliveryState.WAITING
     size: int | None = Field(default=None, ge=0)
     """Bytes."""
@@ -313,5 +395,6 @@ class Event(Value):
     job_id: str
     at: Utc
     kind: str
-    """`created`, the state that the job entered, or `playable`: an output can be played as far as it is encoded."""
+    """`created`, the state that the job entered, `prepared`: the inputs of a held one are here, or `playable`: an
+    output can be played as far as it is encoded."""
     data: dict[str, Any] = Field(default_factory=dict)

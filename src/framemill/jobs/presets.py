@@ -6,6 +6,7 @@ from types import MappingProxyType
 
 from framemill.errors import UnknownPreset
 from framemill.jobs.settings import Container, OutputSettings, Rung, Value
+from framemill.jobs.settings.kinds import FITTINGS
 
 
 class Preset(Value):
@@ -44,6 +45,11 @@ _ALL = (
         output=OutputSettings(qp=0, encoder_preset="ultrafast", pix_fmt="source", audio_codec="alac"),
     ),
     Preset(
+        name="usual",
+        summary="What the destination's suffix usually holds: sound, pictures, older files",
+        output=OutputSettings(),
+    ),
+    Preset(
         name="copy",
         summary="The source's own packets in another container",
         output=OutputSettings(video_codec="copy", audio_codec="copy"),
@@ -53,7 +59,8 @@ _ALL = (
 PRESETS: Mapping[str, Preset] = MappingProxyType({preset.name: preset for preset in _ALL})
 
 DEFAULT_PRESET: Mapping[Container, str] = MappingProxyType(
-    {"mp4": "h264", "mov": "h264", "mkv": "h264", "webm": "vp9", "package": "hls"}
+    {container: "h264" if fitting.kind == "file" else "usual" for container, fitting in FITTINGS.items()}
+    | {"webm": "vp9", "package": "hls"}
 )
 
 

@@ -29,6 +29,7 @@ class Reason(StrEnum):
     DISK_FULL = "disk_full"  # no room for sources, chunks or outputs
     TARGET_REFUSED = "target_refused"  # the target does not take the output
     TARGET_UNREACHABLE = "target_unreachable"  # the target's host does not answer
+    TARGET_FULL = "target_full"  # the target takes no more
     WORKER_LOST = "worker_lost"  # whoever worked on it is gone
     TIMED_OUT = "timed_out"  # over the job's own limit of processing time
     SPEND_CAP_REACHED = "spend_cap_reached"  # the next result would cost more than the job may spend
@@ -53,6 +54,7 @@ _RETRYABLE = frozenset(
         Reason.OUT_OF_MEMORY,
         Reason.DISK_FULL,
         Reason.TARGET_UNREACHABLE,
+        Reason.TARGET_FULL,
         Reason.WORKER_LOST,
         Reason.BALANCE_TOO_LOW,
         Reason.QUOTA_EXCEEDED,
@@ -68,6 +70,7 @@ _REASON_OF: dict[type[BaseException], Reason] = {
     errors.SourceUnreachable: Reason.SOURCE_UNREACHABLE,
     errors.SourceDamaged: Reason.SOURCE_DAMAGED,
     errors.SourceEncrypted: Reason.SOURCE_ENCRYPTED,
+    errors.SourceTooLarge: Reason.SOURCE_TOO_LARGE,
     errors.DecoderMissing: Reason.NO_DECODER,
     errors.SourceError: Reason.UNREADABLE_SOURCE,
     errors.EncoderMissing: Reason.NO_ENCODER,
@@ -78,6 +81,8 @@ _REASON_OF: dict[type[BaseException], Reason] = {
     errors.VerificationFailed: Reason.VERIFICATION_FAILED,
     errors.MediaError: Reason.FFMPEG_FAILED,
     errors.DiskFull: Reason.DISK_FULL,
+    errors.BlobsAway: Reason.DISK_FULL,  # likewise the farm's own affair, and waited for
+    errors.TargetUnreachable: Reason.TARGET_UNREACHABLE,
     errors.OutputError: Reason.TARGET_REFUSED,
     errors.FarmError: Reason.WORKER_LOST,
     MemoryError: Reason.OUT_OF_MEMORY,

@@ -5,7 +5,7 @@ Rule 2: a table has a row for every state; a state that no event leaves has an e
 Why something is in its state is a `Reason`, never another state.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, TypeAlias, TypeVar
@@ -371,7 +371,7 @@ class UploadFailed:
 
 @dataclass(frozen=True)
 class UploadAgain:
-    """Whoever wrote is gone, or the target shall be tried once more."""
+    """Whoever wrote is gone, the target shall be tried once more, or what was put there was taken back."""
 
 
 DeliveryEvent: TypeAlias = UploadStarted | Uploaded | UploadFailed | UploadAgain
@@ -389,7 +389,16 @@ DELIVERY_TRANSITIONS: Table[DeliveryState, DeliveryEvent] = {
         UploadFailed: DeliveryState.FAILED,
         UploadAgain: DeliveryState.WAITING,
     },
-    DeliveryState.COMPLETED: {},
+    # Taken back, since the rest of its output will not come.
+    DeliveryState.COMPLETED: {UploadAgain: DeliveryState.WAITING},
     # Delivered once more by hand, or after the target was put right.
     DeliveryState.FAILED: {UploadAgain: DeliveryState.WAITING},
 }
+
+
+def state_of_all(files: Iterable[DeliveryState]) -> DeliveryState | None:
+    """How far a target is, by those of its files; none: there are none yet."""
+    states = set(files)
+    if DeliveryState.FAILED in states:
+        return DeliveryState.FAILED
+    return DeliveryState.UPLOADING if len(states) > 1 else next(iter(states), None)

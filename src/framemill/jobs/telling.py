@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from framemill.jobs.model import CallbackPolicy, Utc, new_id
+from framemill.jobs.model import NATIVE, CallbackPolicy, Utc, new_id
 from framemill.jobs.settings import Value
 
 
@@ -13,7 +13,7 @@ class Webhook(Value):
 
     id: str = Field(default_factory=new_id)
     account: str
-    door: str = "native"
+    door: str = NATIVE
     """The API it was made at."""
     url: str
     """With every secret masked."""

@@ -136,7 +136,7 @@ async def side_of(path: str, name: str, *, full: bool = False) -> Side:
         name=name,
         times=tuple(times),
         tick=tick,
-        first_key=index is None or bool(packets.key[:1] and packets.key[0]),
+        first_key=index is None or packets.keys[:1] == [0],
         parameter_sets=1 + packets.reconfigured,
         sound=sound,
         complaints=tuple(dict.fromkeys(said)),

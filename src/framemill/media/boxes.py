@@ -65,6 +65,21 @@ def first_track(moov: bytes) -> tuple[int, int]:
     return _scale(leaves["mdhd"]), next(begins, 0)
 
 
+def fragment_start(moof: bytes) -> int:
+    """Media time at which the first sample in the body of a `moof` is shown: its decode time (`tfdt`, 8.8.12), and how
+    much later that is (`trun`, 8.8.8)."""
+    leaves = _first_leaves(moof)
+    tfdt, trun = leaves["tfdt"], leaves["trun"]
+    decoded = struct.unpack_from(">Q" if tfdt[0] == 1 else ">I", tfdt, 4)[0]
+    flags = int.from_bytes(trun[1:4], "big")
+    if not flags & _COMPOSED:
+        return int(decoded)
+    before = sum(4 for bit in (0x1, 0x4, 0x100, 0x200, 0x400) if flags & bit)
+    return int(decoded + struct.unpack_from(">i", trun, 8 + before)[0])
+
+
+_COMPOSED = 0x800  # sample-composition-time-offsets-present
+
 _FIRST = {"ftyp", "moov", "mdat", "free", "skip", "wide"}
 
 

@@ -19,7 +19,8 @@ from framemill.config import cache_dir, usable_cpus
 from framemill.errors import EncoderMissing
 from framemill.jobs.settings import OutputSettings, Value
 from framemill.media import ffmpeg
-from framemill.media.options import AUDIO_ENCODERS, ENCODERS
+from framemill.media.options import ENCODERS, encoder_of
+from framemill.media.soundcodecs import AUDIO_ENCODERS
 
 _TRY_SECONDS = 60.0
 _TOO_LONG = f"it did not end within {_TRY_SECONDS:g} s"
@@ -36,7 +37,7 @@ VIDEO_ENCODERS: Mapping[str, str] = {
 #: The same of sound.
 SOUND_ENCODERS: Mapping[str, str] = {
     "aac": "aac", "libopus": "opus", "flac": "flac", "alac": "alac", "libmp3lame": "mp3", "ac3": "ac3", "mp2": "mp2",
-    "libvorbis": "vorbis", "pcm_s16le": "pcm_s16le",
+    "libvorbis": "vorbis", "pcm_s16le": "pcm_s16le", "wmav2": "wmav2",
 }  # fmt: skip
 #: Encoders of graphics chips, and what they take to be tried.
 HARDWARE_ENCODERS: Mapping[str, tuple[str, ...]] = {
@@ -76,7 +77,7 @@ async def require_encoders(settings: OutputSettings) -> None:
     """Raise `EncoderMissing` when this machine cannot encode what an output asks for."""
     names = []
     if settings.video_codec in ENCODERS:
-        names.append(ENCODERS[settings.video_codec].name)
+        names.append(encoder_of(settings).name)
     if settings.audio_codec in AUDIO_ENCODERS:
         names.append(AUDIO_ENCODERS[settings.audio_codec][0])
     broken = next((tried for tried in await try_encoders(names) if not tried.encodes), None)
@@ -92,7 +93,7 @@ async def _tried(name: str, few: asyncio.Semaphore) -> Tried:
     kind, source = ("a", _SOUND) if name in SOUND_ENCODERS else ("v", _PICTURE)
     device = HARDWARE_ENCODERS.get(name, ())
     upload = ("-vf", "format=nv12,hwupload") if device else ()
-    muxer = "matroska" if codec == "alac" else "nut"  # NUT has no name for ALAC
+    muxer = "matroska" if codec in {"alac", "wmav2"} else "nut"  # NUT has no name for ALAC
     encode = (*device, *source, *upload, "-frames:v", "1", f"-c:{kind}", name, "-strict", "-2", "-f", muxer, "pipe:1")
     async with few:
         status, encoded, said = await _ran(encode)

@@ -25,7 +25,7 @@ class ChunkFacts(BaseModel):
     reorder: int
     """How many packets at most are decoded before one that is shown earlier (the depth of B-frames)."""
     seam_hashes: dict[int, str] = {}
-    """Hashes of decoded source frames around the chunk's ends, by frame number of the title."""
+    """Hashes of decoded source frames around the chunk's ends, by their number in the source."""
 
 
 def packets_of(container: Any) -> Iterator[Any]:

@@ -1,16 +1,20 @@
 """ffmpeg itself: which build is in use, and running it."""
 
+import errno
 import hashlib
 import os
 import platform
 import re
+import signal
 from collections.abc import Sequence
 
 import imageio_ffmpeg
 
 from framemill.config import ffmpeg_override
 from framemill.errors import FfmpegFailed, WrongUse
-from framemill.media.process import Finished, Progress, quoted, run
+from framemill.media import process
+from framemill.media.process import Finished, Progress, quoted
+from framemill.media.readable import guarded
 
 __all__ = ["binary", "build_id", "errors_in", "ffmpeg", "first_words", "plain_words", "quoted", "run"]
 
@@ -42,13 +46,26 @@ async def _build_id(path: str) -> str:
     return _known_builds[path]
 
 
+async def run(
+    argv: Sequence[str],
+    *,
+    stdin: bytes | None = None,
+    timeout: float | None = None,
+    on_progress: Progress | None = None,
+) -> Finished:
+    """`process.run` of an ffmpeg that opens its inputs, and nothing that those name."""
+    return await process.run(guarded(argv), stdin=stdin, timeout=timeout, on_progress=on_progress)
+
+
 async def ffmpeg(args: Sequence[str], *, on_progress: Progress | None = None, timeout: float | None = None) -> Finished:
     """Run ffmpeg with these arguments; raises `FfmpegFailed` with the command and its last words."""
     argv = [binary(), *(("-progress", "pipe:1", "-nostats") if on_progress else ()), *args]
     finished = await run(argv, on_progress=on_progress, timeout=timeout)
     if finished.status != 0:
+        too_long = finished.status == -signal.SIGXFSZ or os.strerror(errno.EFBIG) in finished.stderr
+        said = "it wrote more than what is planned can take" if too_long else first_words(finished.stderr)
         raise FfmpegFailed(
-            f"ffmpeg ended with exit status {finished.status}: {first_words(finished.stderr)}.",
+            f"ffmpeg ended with exit status {finished.status}: {said}.",
             command=quoted(argv),
             stderr=finished.stderr,
         )

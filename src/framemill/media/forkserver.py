@@ -107,7 +107,8 @@ class ForkServer:
             if not told:
                 with contextlib.suppress(OSError, TimeoutError):
                     killer.write_eof()
-                    await asyncio.wait_for(_all_of(ended), _GRACE_SECONDS)
+                    async with asyncio.timeout(_GRACE_SECONDS):
+                        await _all_of(ended)
             writer.close()
             killer.close()
         return told, answer

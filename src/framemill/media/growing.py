@@ -19,14 +19,15 @@ from pydantic import BaseModel, ValidationError
 
 from framemill.errors import ChunkMismatch
 from framemill.media.isolate import Task
-from framemill.media.package import SegmentRequest, cut_sound, segment, write_segments, write_whole
-from framemill.media.playlists import Segments, Variant, master_playlist, media_playlist
+from framemill.media.listing import Heard, Listed, Subtitle, Variant
+from framemill.media.package import SegmentForm, SegmentRequest, cut_sound, segment, write_segments, write_whole
+from framemill.media.playlists import IFRAMES, MASTER, PLAYLIST, iframe_playlist, master_playlist, media_playlist
+from framemill.media.segments import Segments, joined
 from framemill.media.soundfile import Fragment, SoundHead, fragments, opened, read_head, ticks
+from framemill.media.webvtt import TextTrack, write_text
 
 _STATE = ".state.json"
 _LOCK = ".lock"
-SOUND = "audio"
-"""Folder of a package's sound."""
 
 
 class Growth(BaseModel):
@@ -37,8 +38,10 @@ class Growth(BaseModel):
     spans: int = 0
     tracks: dict[str, Segments] = {}
     """By folder."""
-    sound_at: int = 0
-    """Byte of the encoded sound from which on what is not yet in a segment lies."""
+    sound_at: dict[str, int] = {}
+    """Byte of each encoded sound from which on what is not yet in a segment lies."""
+    text_bytes: dict[str, int] = {}
+    """Of each text track."""
 
 
 class GrowVideo(BaseModel):
@@ -47,6 +50,8 @@ class GrowVideo(BaseModel):
     name: str
     width: int
     height: int
+    rate: Fraction
+    """Frames a second."""
     target: int
     """Seconds, for the playlist."""
     sha256: list[str]
@@ -55,8 +60,14 @@ class GrowVideo(BaseModel):
 
 
 class GrowSound(BaseModel):
-    """The sound beside them."""
+    """A sound beside them."""
 
+    folder: str
+    name: str
+    """Told to viewers."""
+    language: str
+    """BCP 47."""
+    default: bool
     path: str
     whole: bool
     """Its encoder is done with it."""
@@ -67,6 +78,7 @@ class GrowSound(BaseModel):
     cuts: list[Fraction]
     """Where each of them ends, in seconds; the title's last one ends with the sound, and has no cut."""
     target: int
+    form: SegmentForm
 
 
 class GrowRequest(BaseModel):
@@ -80,7 +92,15 @@ class GrowRequest(BaseModel):
     spans: int
     """How many follow now: those that there are pictures of."""
     videos: list[GrowVideo]
-    sound: GrowSound | None = None
+    sounds: list[GrowSound] = []
+    texts: list[TextTrack] = []
+    """All of them are converted already."""
+    iframes: bool = False
+    """Whether there are playlists of keyframes."""
+    seconds: float = 0.0
+    """How long the title lasts."""
+    origin: int = 0
+    """See `SegmentForm`."""
 
 
 def read_growth(folder: Path, plan: str) -> Growth:
@@ -99,24 +119,27 @@ def grow(request: GrowRequest) -> Growth:
         state = read_growth(folder, request.plan)
         if state.spans != request.have:
             return state
-        more, part = request.spans, None
-        if request.sound is not None:
-            part = _Heard.read(request.sound, state.sound_at, closing=len(request.sound.cuts) < more)
-            more = heard(part.limits, part.begins, more, whole=request.sound.whole) if part is not None else 0
+        closing = any(len(sound.cuts) < request.spans for sound in request.sounds)
+        parts = [_Heard.read(s, state.sound_at.get(s.folder, 0), closing=closing) for s in request.sounds]
+        more = min((part.spans(request.spans) if part is not None else 0 for part in parts), default=request.spans)
         if not more:
             return state
-        tracks = dict(state.tracks)
+        tracks, sound_at, texts = dict(state.tracks), dict(state.sound_at), dict(state.text_bytes)
         for video in request.videos:
             own = folder / video.name
             own.mkdir(exist_ok=True)
-            tracks[video.name] = _joined(tracks.get(video.name), segment(_checked(video, more, own)))
-        at = state.sound_at
-        if part is not None:
-            (folder / SOUND).mkdir(exist_ok=True)
-            added, at = part.write(folder / SOUND, more, tracks.get(SOUND), at)
-            tracks[SOUND] = _joined(tracks.get(SOUND), added)
-        _publish(folder, request, tracks)
-        state = Growth(plan=request.plan, spans=request.have + more, tracks=tracks, sound_at=at)
+            before = tracks.get(video.name)
+            tracks[video.name] = joined(before, segment(_checked(video, more, own, before)))
+        for part in parts:
+            if part is not None:
+                name = part.sound.folder
+                (folder / name).mkdir(exist_ok=True)
+                added, sound_at[name] = part.write(folder / name, more, tracks.get(name), sound_at.get(name, 0))
+                tracks[name] = joined(tracks.get(name), added)
+        for text in request.texts if not state.spans else []:
+            texts[text.folder] = write_text(folder, text, request.seconds, request.origin, hls=True, growing=True)
+        _publish(folder, request, tracks, texts)
+        state = Growth(plan=request.plan, spans=request.have + more, tracks=tracks, sound_at=sound_at, text_bytes=texts)
         write_whole(folder / _STATE, state.model_dump_json().encode())
         return state
 
@@ -132,7 +155,7 @@ def _alone(folder: Path) -> Iterator[None]:
         yield
 
 
-def _checked(video: GrowVideo, spans: int, folder: Path) -> SegmentRequest:
+def _checked(video: GrowVideo, spans: int, folder: Path, before: Segments | None) -> SegmentRequest:
     """What to cut of a rendition, whose chunks are what was written. Raises `ChunkMismatch`."""
     request = video.request
     for path, sha256 in zip(request.video.chunks if request.video is not None else (), video.sha256, strict=True):
@@ -140,36 +163,40 @@ def _checked(video: GrowVideo, spans: int, folder: Path) -> SegmentRequest:
             if hashlib.file_digest(file, "sha256").hexdigest() != sha256:
                 raise ChunkMismatch(f"{Path(path).name} is not what was written.")
     end = request.starts[spans] if spans < len(request.starts) else request.end
-    return request.model_copy(update={"folder": str(folder), "starts": request.starts[:spans], "end": end})
+    own = {"folder": str(folder), "starts": request.starts[:spans], "end": end, "before": before, "closing": False}
+    return request.model_copy(update=own)
 
 
-def _joined(before: Segments | None, added: Segments | None) -> Segments:
-    some = [segments for segments in (before, added) if segments is not None]
-    return Segments(
-        names=[name for segments in some for name in segments.names],
-        durations=[duration for segments in some for duration in segments.durations],
-        sizes=[size for segments in some for size in segments.sizes],
-        codecs=some[-1].codecs if some else "",
-    )
-
-
-def _publish(folder: Path, request: GrowRequest, tracks: dict[str, Segments]) -> None:
+def _publish(folder: Path, request: GrowRequest, tracks: dict[str, Segments], texts: dict[str, int]) -> None:
     """The playlists, once everything that they name is there; the one that names them last."""
     targets = {video.name: video.target for video in request.videos}
-    if request.sound is not None:
-        targets[SOUND] = request.sound.target
+    targets |= {sound.folder: sound.target for sound in request.sounds}
     heard = {name for name, segments in tracks.items() if segments.names}
     for name in heard:
         text = media_playlist(tracks[name], target=targets[name], growing=True)
-        write_whole(folder / name / "playlist.m3u8", text.encode())
-    if request.sound is not None and SOUND not in heard:
+        write_whole(folder / name / PLAYLIST, text.encode())
+    if any(sound.folder not in heard for sound in request.sounds):
         return  # it begins later than the pictures: a player must know of it from the start
-    variants = [
-        Variant(folder=video.name, segments=tracks[video.name], width=video.width, height=video.height)
-        for video in request.videos
-    ]
-    spoken = Variant(folder=SOUND, segments=tracks[SOUND]) if SOUND in heard else None
-    write_whole(folder / "master.m3u8", master_playlist(variants, spoken, growing=True).encode())
+    for video in request.videos if request.iframes else []:
+        text = iframe_playlist(tracks[video.name], target=video.target, growing=True)
+        write_whole(folder / video.name / IFRAMES, text.encode())
+    listed = Listed(
+        videos=[
+            Variant(folder=v.name, segments=tracks[v.name], width=v.width, height=v.height, rate=v.rate)
+            for v in request.videos
+        ],
+        sounds=[
+            Heard(folder=s.folder, segments=tracks[s.folder], name=s.name, language=s.language, default=s.default)
+            for s in request.sounds
+        ],
+        subtitles=[
+            Subtitle(folder=t.folder, name=t.name, language=t.language, default=t.default, size=texts[t.folder])
+            for t in request.texts
+        ],
+        iframes=request.iframes,
+        seconds=request.seconds,
+    )
+    write_whole(folder / MASTER, master_playlist(listed, growing=True).encode())
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +226,10 @@ class _Heard:
                 break
         return cls(sound, head, found, [fragment.tick - head.primed for fragment in found], limits)
 
+    def spans(self, wanted: int) -> int:
+        """How many of the next spans there is all of it of."""
+        return heard(self.limits, self.begins, wanted, whole=self.sound.whole)
+
     def write(self, folder: Path, spans: int, before: Segments | None, at: int) -> tuple[Segments | None, int]:
         """Write so many spans: their segments, and the byte from which on the next ones are to be looked for."""
         upper = self.limits[spans - 1] if spans <= len(self.limits) else None
@@ -208,7 +239,6 @@ class _Heard:
         lower = None
         if self.sound.begin is not None:
             lower = ticks(self.head, self.sound.begin) - ticks(self.head, self.sound.offset)
-        number = len(before.names) if before is not None else 0
         with opened(Path(self.sound.path), self.head, self.found[:until]) as (stream, packets):
             mine = [
                 packet
@@ -216,8 +246,10 @@ class _Heard:
                 if (lower is None or packet.pts >= lower) and (upper is None or packet.pts < upper)
             ]
             cuts = self.sound.cuts[: spans - 1]
-            cut = cut_sound(stream, mine, self.head.primed, self.sound.offset, cuts, number)
-        return write_segments(folder, cut, number), self.found[until - 1].start
+            cut = cut_sound(stream, mine, self.head.primed, self.sound.offset, cuts, self.sound.form, before)
+        number = len(before.names) if before is not None else 0
+        added = write_segments(folder, cut, number, self.sound.form, before, closing=False)
+        return added, self.found[until - 1].start
 
 
 def heard(limits: Sequence[int], begins: Sequence[int], spans: int, *, whole: bool) -> int:

@@ -5,7 +5,10 @@ pass over the whole source is the truth, and its hashes let each chunk prove tha
 """
 
 import hashlib
+import math
+import operator
 import re
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from functools import cached_property
@@ -16,8 +19,9 @@ from pydantic import BaseModel, ConfigDict
 
 from framemill.errors import ChildFailed, DecoderMissing, MediaError, SourceUnreadable
 from framemill.media import ffmpeg
+from framemill.media.colour import Colour, read_colour
 from framemill.media.damage import LOCATE, Complaints, Damage, LocateRequest, assess, complaints
-from framemill.media.inspect import Inspection, Packets
+from framemill.media.inspection import Inspection, Packets
 
 # One packet, one frame, and a keyframe to start from: seen on every catalogue clip of these codecs that has no other
 # flaw. Field-coded H.264 and HEVC are found out by the frames that a chunk delivers.
@@ -64,13 +68,19 @@ class FrameIndex(BaseModel):
     @cached_property
     def increasing(self) -> bool:
         """Whether the times are strictly increasing."""
-        return all(a < b for a, b in pairwise(self.pts))
+        return all(map(operator.lt, self.pts, self.pts[1:]))
+
+    @cached_property
+    def rising(self) -> Sequence[int]:
+        """The times, made to never run backwards, so that they can be searched."""
+        return self.pts if self.increasing else tuple(accumulate(self.pts, max))
 
     @cached_property
     def encodable(self) -> bool:
         """Whether encoders and the chunks' own container can hold these times: growing, and no gap beyond 31 bits."""
         widest = widest_gap(self.time_base)  # once: in fractions it takes longer than all else
-        return all(0 < b - a < widest for a, b in pairwise(self.pts))
+        gaps = list(map(operator.sub, self.pts[1:], self.pts))
+        return not gaps or (min(gaps) > 0 and max(gaps) < widest)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -115,6 +125,9 @@ class FirstFrame(BaseModel):
     pix_fmt: str = ""
     color_range: str = "unknown"
     """`tv`, `pc` or `unknown`, as ffmpeg's `showinfo` says."""
+    colour: Colour = Colour()
+    interlaced: bool = False
+    """Whether the picture says that it is made of two fields of different times."""
 
     @property
     def seconds(self) -> Fraction:
@@ -136,7 +149,7 @@ def mistrust(inspection: Inspection, first: FirstFrame | None) -> str | None:
         (len(set(packets.pts)) < len(packets.pts), "two packets with one time"),
         (packets.flawed > 0, f"{packets.flawed} packets are corrupt, cut off or hidden by an edit list"),
         (packets.reconfigured > 0, "the stream changes its parameters on the way"),
-        (not any(packets.key[:1]), "the first packet is no keyframe"),
+        (packets.keys[:1] != [0], "the first packet is no keyframe"),
         (_leads(packets), "pictures before the first keyframe"),
     )
     found = next((reason for holds, reason in reasons if holds), None)
@@ -160,20 +173,35 @@ def from_packets(packets: Packets, time_base: Fraction) -> FrameIndex:
     )
 
 
+def of_still(first: FirstFrame) -> FrameIndex:
+    """The index of a source that is one picture, which was decoded already."""
+    return FrameIndex(
+        time_base=first.time_base,
+        pts=(first.pts,),
+        last_duration=_usual_gap((first.pts,), first.time_base),
+        source="packets",
+        why="a picture is one frame",
+    )
+
+
 def seek_points(packets: Packets, frames: Sequence[int]) -> tuple[SeekPoint, ...]:
-    """The keyframes of a packet list that are frames of the index, each with whether decoding may start right there."""
+    """The keyframes of a packet list that are frames of the index, each with whether decoding may start right there.
+
+    `frames`: the times of the index, strictly increasing.
+    """
     times = [pts for pts in packets.pts if pts is not None]
     if len(times) < len(packets.pts):  # without a time nobody can tell what follows a keyframe
         return ()
-    number = {pts: frame for frame, pts in enumerate(frames)}
-    # The earliest time among the packets after each one: below the keyframe's own, a leading picture follows.
-    later = list(accumulate(reversed(times), min))
+    clean = set(packets.clean)
     found = []
-    for at, (pts, key, clean) in enumerate(zip(times, packets.key, packets.clean, strict=True)):
-        if not key or pts not in number:
-            continue
-        follows = later[len(times) - at - 2] if at + 1 < len(times) else pts
-        found.append(SeekPoint(pts=pts, frame=number[pts], clean=clean and follows >= pts))
+    earliest: float = math.inf  # of what follows in the file: below the keyframe's own, that is a leading picture
+    end = len(times)
+    for at in reversed(packets.keys):
+        earliest, end = min(earliest, min(times[at + 1 : end], default=math.inf)), at + 1
+        pts = times[at]
+        frame = bisect_left(frames, pts)
+        if frame < len(frames) and frames[frame] == pts:
+            found.append(SeekPoint(pts=pts, frame=frame, clean=at in clean and earliest >= pts))
     return tuple(sorted(found, key=lambda point: point.frame))
 
 
@@ -212,9 +240,12 @@ async def first_frame(source: str, stream: str) -> FirstFrame | None:
         sample_aspect_ratio=header.get("sar", "0/1"),
         pix_fmt=shown.get("fmt", ""),
         color_range=shown.get("color_range", "unknown"),
+        colour=read_colour(finished.stderr) if ":a:" not in stream else Colour(),
+        interlaced=(_FIELDS.findall(finished.stderr) or ["P"])[0] != "P",
     )
 
 
+_FIELDS = re.compile(r"showinfo.*? i:([PTB]) ")
 _SHOWN = re.compile(r"showinfo.*?\b(fmt|color_range):(\w+)")
 
 

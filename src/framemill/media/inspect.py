@@ -1,152 +1,96 @@
-"""Reads a source once: its facts in ffprobe's JSON shape, its video packets, and its fingerprint.
+"""Reads a source: its facts in ffprobe's JSON shape, its video packets, how its sound runs, and its fingerprint.
 
-Runs only in a child (`isolate.Task`): libav reads hostile bytes here.
+Runs only in children (`isolate.Task`): libav reads hostile bytes here. The first chunks wait for the pictures and the
+fingerprint; where the sound can be read for itself, it is read when it is to be encoded.
 """
 
-import asyncio
 import hashlib
-import logging
-from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
-from pathlib import Path
 from typing import Any
 
 import av
 import av.error
 import av.stream
-from pydantic import BaseModel
 
-from framemill.errors import ChildFailed, SourceEncrypted, SourceMissing, SourceUnreadable
-from framemill.media.boxes import cut_short
-from framemill.media.isolate import Task
-
-log = logging.getLogger(__name__)
-
-
-class InspectRequest(BaseModel):
-    """What to read."""
-
-    path: str
-    """A local file."""
-    name: str = ""
-    """What messages call it; its path where that is empty."""
-    packets: bool = True
-    """Also list the video packets and hash the file."""
-    sha256: str = ""
-    """Of the file, where that is known already."""
-
-
-class Packets(BaseModel):
-    """The packets of the chosen video stream in file order, as columns of equal length."""
-
-    pts: list[int | None] = []
-    dts: list[int | None] = []
-    key: list[bool] = []
-    """Marked as a keyframe by container or parser."""
-    clean: list[bool] = []
-    """A keyframe after which no frame can refer to one before it (H.264: IDR; HEVC: IDR or BLA)."""
-    sizes: list[int] = []
-    """Bytes."""
-    last_duration: int = 0
-    """Of the packet that is shown last; 0 when unknown."""
-    flawed: int = 0
-    """Packets marked corrupt, or to be discarded by an edit list."""
-    reconfigured: int = 0
-    """Packets that bring new codec parameters: the stream changes on the way."""
-    encrypted: int = 0
-    """Packets, also of the sound, that take a key (CENC)."""
-
-
-class SoundTimes(BaseModel):
-    """How the packets of the chosen audio stream follow one another."""
-
-    widest_gap_seconds: float = 0.0
-    """Widest hole between two of them."""
-    backwards: bool = False
-    """Whether a time lies clearly before the end of what came before it."""
-
-
-class Inspection(BaseModel):
-    """What one pass over a source found."""
-
-    facts: dict[str, Any]
-    """`format`, `streams` and `chapters` as ffprobe's `-of json` has them."""
-    video: int | None
-    """Index of the first real video stream (no cover art), if any."""
-    audio: int | None
-    """Index of the default, else the first, audio stream, if any."""
-    packets: Packets
-    sound: SoundTimes = SoundTimes()
-    sha256: str
-    """Of the whole file; empty when packets were not asked for."""
+from framemill.errors import SourceEncrypted, SourceMissing, SourceUnreadable
+from framemill.media.bombs import refuse_bomb
+from framemill.media.inspection import (
+    FileRequest,
+    Fingerprint,
+    Inspection,
+    InspectRequest,
+    Packets,
+    SoundRequest,
+    SoundTimes,
+)
+from framemill.media.readable import reading, why_unreadable
 
 
 def inspect(request: InspectRequest) -> Inspection:
-    """Facts, packets and fingerprint of one local file.
+    """Facts and packets of one local file.
 
     Raises `SourceMissing` when there is no such file, `SourceUnreadable` when it is no media libav can open,
-    `SourceEncrypted` when it takes a key.
+    `SourceEncrypted` when it takes a key, `SourceTooLarge` when it is a bomb.
     """
     name = request.name or request.path
-    hashing: Future[str] | None = None
+    with _opened(request.path, name, playlists=request.playlists) as container:
+        video, audio = _choose(container)
+        facts = _facts(container, request.path)
+        refuse_bomb(facts, name)
+        apart = video is not None and not _APART.isdisjoint(container.format.name.split(","))
+        beside = None if apart else audio
+        packets, sound = _packets(container, video, beside) if request.packets else (Packets(), None)
+        chosen = tuple(None if stream is None else int(stream.index) for stream in (video, audio))
+    _refuse_encrypted(packets.encrypted, name)
+    return Inspection(facts=facts, video=chosen[0], audio=chosen[1], packets=packets, sound=sound)
+
+
+#: Formats that say where each packet lies: of a stream that nobody wants nothing is read. Of the others all is.
+_APART = frozenset({"mov", "mp4"})
+
+
+def follow(request: SoundRequest) -> SoundTimes:
+    """How the packets of the sound follow one another, as far as the file can be read. Raises as `inspect` does."""
+    name = request.name or request.path
+    with _opened(request.path, name, playlists=request.playlists) as container:
+        packets, times = _packets(container, None, container.streams[request.stream])
+    _refuse_encrypted(packets.encrypted, name)
+    return times or SoundTimes()
+
+
+def fingerprint(request: FileRequest) -> Fingerprint:
+    """The file's hash. Raises `SourceMissing`."""
+    with _readable(request.name or request.path), open(request.path, "rb") as file:
+        return Fingerprint(sha256=hashlib.file_digest(file, "sha256").hexdigest())
+
+
+@contextmanager
+def _opened(path: str, name: str, *, playlists: bool) -> Iterator[Any]:
     try:
         # Odd metadata is no reason to refuse a clip: unreadable bytes become U+FFFD.
-        with av.open(request.path, metadata_errors="replace") as container, ThreadPoolExecutor(1) as beside:
-            hashing = beside.submit(_sha256, request.path) if request.packets and not request.sha256 else None
-            video, audio = _choose(container)
-            facts = _facts(container, request.path)
-            packets, sound = _packets(container, video, audio) if request.packets else (Packets(), SoundTimes())
-            chosen = tuple(None if stream is None else int(stream.index) for stream in (video, audio))
+        options = dict(reading(path, playlists=playlists))
+        with _readable(name), av.open(path, metadata_errors="replace", options=options) as container:
+            yield container
+    except (av.error.FFmpegError, OSError, ValueError) as error:
+        raise SourceUnreadable(why_unreadable(path, name, error)) from None
+
+
+@contextmanager
+def _readable(name: str) -> Iterator[None]:
+    try:
+        yield
     except FileNotFoundError:
         raise SourceMissing(f"There is no file {name}.") from None
     except (PermissionError, IsADirectoryError) as error:
         raise SourceMissing(f"{name} cannot be read: {error.strerror}.") from None
-    except (av.error.FFmpegError, OSError, ValueError) as error:
-        if lacks := cut_short(Path(request.path)):
-            raise SourceUnreadable(f"{name} cannot be read: it is cut short. {lacks}") from None
-        reason = getattr(error, "strerror", None) or str(error)
-        raise SourceUnreadable(f"{name} is not a media file that can be read: {reason}.") from None
-    if packets.encrypted:
+
+
+def _refuse_encrypted(packets: int, name: str) -> None:
+    if packets:
         raise SourceEncrypted(f"{name} is encrypted; decrypt it first, keys are not taken.")
-    return Inspection(
-        facts=facts,
-        video=chosen[0],
-        audio=chosen[1],
-        packets=packets,
-        sound=sound,
-        sha256=hashing.result() if hashing is not None else request.sha256,
-    )
-
-
-INSPECT = Task("framemill.media.inspect:inspect", InspectRequest, Inspection)
-_TRIES = 2  # whoever opens it may have died of something else
-_SECONDS = 25.0
-_BYTES_A_SECOND = 5 << 20  # a slow disk; a terabyte takes its time, but a prober that hangs must not hang the farm
-
-
-async def inspected(request: InspectRequest) -> Inspection:
-    """`inspect` in a child. A file that the prober twice dies of, or hangs on, is unreadable: `SourceUnreadable`."""
-    name = request.name or request.path
-    patience = _SECONDS + await asyncio.to_thread(_size, request.path) / _BYTES_A_SECOND
-    for left in reversed(range(_TRIES)):
-        try:
-            return await INSPECT(request, timeout=patience)
-        except ChildFailed as error:
-            if not left:
-                log.warning("%s", error.message, extra={"action": "prober_failed"})
-                raise SourceUnreadable(f"{name} cannot be read: the process that opens it fails each time.") from None
-    raise AssertionError("unreachable")
-
-
-def _size(path: str) -> int:
-    return Path(path).stat().st_size if Path(path).exists() else 0
-
-
-def _sha256(path: str) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _is_picture(stream: av.stream.Stream) -> bool:
@@ -161,54 +105,64 @@ def _choose(container: Any) -> tuple[Any, Any]:
     return video, default or next(iter(sounds), None)
 
 
-def _packets(container: Any, video: Any, audio: Any) -> tuple[Packets, SoundTimes]:
+def _packets(container: Any, video: Any, audio: Any) -> tuple[Packets, SoundTimes | None]:
     """Asked of every packet of a title: hence plain columns and counts, and no fractions."""
     pts: list[int | None] = []
-    dts: list[int | None] = []
     sizes: list[int] = []
-    key: list[bool] = []
-    clean: list[bool] = []
+    keys: list[int] = []
+    clean: list[int] = []
     flawed = reconfigured = encrypted = last_duration = 0
-    heard = _Heard(audio.time_base if audio is not None else None)
+    heard = None if audio is None else _Heard(audio.time_base, _block(audio))
     codec = video.codec_context.name if video is not None and video.codec_context else ""
     length = _nal_length_size(codec, video) if codec else 0
     pictures = None if video is None else video.index
     latest = None
     try:
-        for packet in container.demux([stream for stream in (video, audio) if stream is not None]):
+        for packet in _only(container, [stream for stream in (video, audio) if stream is not None]):
             shown = packet.pts
             if shown is None and packet.size == 0:  # the flush packet at the end
                 continue
-            beside = [data.data_type for data in packet.iter_sidedata()]  # most have none: asking for each costs more
-            encrypted += "encryption_info" in beside
-            if packet.stream_index != pictures:
-                if shown is not None:
+            own = packet.stream_index == pictures
+            for beside in packet.iter_sidedata():  # most have none: asking for each kind costs more
+                kind = beside.data_type
+                encrypted += kind == "encryption_info"
+                reconfigured += own and kind in {"new_extradata", "param_change"}
+            if not own:
+                if heard is not None and shown is not None:
                     heard.add(shown, packet.duration or 0)
                 continue
+            if packet.is_keyframe:
+                keys.append(len(pts))
+                if _is_clean(codec, bytes(packet), length):
+                    clean.append(len(pts))
             pts.append(shown)
-            dts.append(packet.dts)
             sizes.append(packet.size)
-            starts = packet.is_keyframe
-            key.append(starts)
-            clean.append(starts and _is_clean(codec, bytes(packet), length))
             if shown is not None and (latest is None or shown > latest):
                 latest, last_duration = shown, packet.duration or 0
             flawed += packet.is_corrupt or packet.is_discard
-            reconfigured += "new_extradata" in beside or "param_change" in beside
     except (av.error.FFmpegError, OSError, IndexError):  # IndexError: a stream turned up on the way (PyAV 18)
         flawed += 1  # cut off or damaged: what decodes is for the decoder to say
     found = Packets(
         pts=pts,
-        dts=dts,
-        key=key,
-        clean=clean,
         sizes=sizes,
+        keys=keys,
+        clean=clean,
         last_duration=last_duration,
         flawed=flawed,
         reconfigured=reconfigured,
         encrypted=encrypted,
     )
-    return found, heard.times()
+    return found, None if heard is None else heard.times()
+
+
+def _only(container: Any, wanted: Sequence[Any]) -> Iterator[Any]:
+    """The packets of those streams; of the others nothing is read, as when ffmpeg encodes only these."""
+    kept = {stream.index for stream in wanted}
+    for stream in container.streams:
+        if stream.index not in kept:
+            stream.discard = av.stream.Discard.all
+    if wanted:
+        yield from container.demux(wanted)
 
 
 _JITTER_SECONDS = 0.1  # containers round, and phones stutter; swresample's `async` lets as much pass
@@ -218,13 +172,22 @@ _JITTER_SECONDS = 0.1  # containers round, and phones stutter; swresample's `asy
 class _Heard:
     """Follows the packets of an audio stream, in its ticks."""
 
-    time_base: Fraction | None
+    time_base: Fraction
+    block: Fraction = Fraction(0)
+    """Seconds of sound in each packet; 0: they differ, or nobody knows."""
     end: int | None = None
     widest: int = 0
     backwards: int = 0
     """Most that one begins before the end of what came before it."""
+    first: int = 0
+    count: int = 0
+    astray: int = 0
+    """Most that one is away from where that many packets lead to, in ticks."""
 
     def add(self, pts: int, duration: int) -> None:
+        self.first = self.first if self.count else pts
+        self.astray = max(self.astray, abs(pts - self.first - round(self.count * self.block / self.time_base)))
+        self.count += 1
         if self.end is not None:
             gap = pts - self.end
             if gap > self.widest:
@@ -234,12 +197,20 @@ class _Heard:
         self.end = pts + duration
 
     def times(self) -> SoundTimes:
-        if self.time_base is None:
-            return SoundTimes()
         return SoundTimes(
             widest_gap_seconds=float(self.widest * self.time_base),
             backwards=self.backwards * self.time_base > _JITTER_SECONDS,
+            even=bool(self.block) and (self.astray - 1) * self.time_base <= _EVEN_SECONDS,
         )
+
+
+_EVEN_SECONDS = Fraction(1, 1000)
+
+
+def _block(audio: Any) -> Fraction:
+    codec = audio.codec_context
+    size, rate = (codec.frame_size, codec.sample_rate) if codec is not None else (0, 0)
+    return Fraction(size, rate) if size and rate and codec.name != "vorbis" else Fraction(0)
 
 
 def _nal_length_size(codec: str, stream: Any) -> int:
@@ -349,8 +320,7 @@ def _stream_facts(stream: Any) -> dict[str, Any]:
             display_aspect_ratio=_aspect(stream.display_aspect_ratio),
             r_frame_rate=_ratio(stream.base_rate),
             avg_frame_rate=_ratio(stream.average_rate),
-            color_range=_COLOR_RANGE.get(int(codec.color_range)),
-            color_space=int(codec.colorspace),
+            **colour_facts(codec),
             has_b_frames=int(codec.has_b_frames),
         )
     if stream.type == "audio" and codec is not None:
@@ -363,7 +333,25 @@ def _stream_facts(stream: Any) -> dict[str, Any]:
     return fields
 
 
+def colour_facts(codec: Any) -> dict[str, str]:
+    """What a stream's parameters say of its colours, in ffprobe's words; what they do not say is left out."""
+    return _known(
+        color_range=_COLOR_RANGE.get(int(codec.color_range)),
+        color_space=_MATRIX.get(int(codec.colorspace)),
+        color_transfer=_TRANSFER.get(int(codec.color_trc)),
+        color_primaries=_PRIMARIES.get(int(codec.color_primaries)),
+    )
+
+
 _COLOR_RANGE = {1: "tv", 2: "pc"}
+# ffmpeg's words for the numbers of ITU-T H.273; 2 means that nothing is said.
+_MATRIX = {0: "gbr", 1: "bt709", 4: "fcc", 5: "bt470bg", 6: "smpte170m", 7: "smpte240m", 8: "ycgco", 9: "bt2020nc",
+           10: "bt2020c", 11: "smpte2085", 14: "ictcp"}  # fmt: skip
+_PRIMARIES = {1: "bt709", 4: "bt470m", 5: "bt470bg", 6: "smpte170m", 7: "smpte240m", 8: "film", 9: "bt2020",
+              10: "smpte428", 11: "smpte431", 12: "smpte432", 22: "ebu3213"}  # fmt: skip
+_TRANSFER = {1: "bt709", 4: "bt470m", 5: "bt470bg", 6: "smpte170m", 7: "smpte240m", 8: "linear", 9: "log100",
+             10: "log316", 11: "iec61966-2-4", 12: "bt1361e", 13: "iec61966-2-1", 14: "bt2020-10", 15: "bt2020-12",
+             16: "smpte2084", 17: "smpte428", 18: "arib-std-b67"}  # fmt: skip
 
 
 def _aspect(value: Fraction | None) -> str | None:

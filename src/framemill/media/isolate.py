@@ -14,6 +14,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from framemill import errors
 from framemill.errors import ChildFailed, FramemillError
+from framemill.media.confine import Bounds, limit
 from framemill.media.forkserver import ForkServer
 from framemill.media.process import Finished
 
@@ -21,7 +22,10 @@ Request = TypeVar("Request", bound=BaseModel)
 Answer = TypeVar("Answer", bound=BaseModel)
 
 _FAILED = 3  # exit status of a child whose function raised one of our errors
-_TASKS = ("inspect", "damage", "stitch", "package", "growing", "verify")
+_READ = ("inspect", "damage", "verify", "pictureproof")
+_WRITE = ("stitch", "package", "growing")
+_TASKS = (*_READ, *_WRITE)
+_NOTHING = 1 << 16  # bytes that whoever only reads may write: its last words
 _server = ForkServer("framemill.media.isolate:handle", preload=tuple(f"framemill.media.{name}" for name in _TASKS))
 atexit.register(_server.close)
 
@@ -80,6 +84,8 @@ def handle() -> int:
     with os.fdopen(0, "rb", closefd=False) as channel:
         function, _, asked = channel.read().partition(b"\n")
     module, _, name = function.decode().partition(":")
+    if module.removeprefix("framemill.media.") in _READ:
+        limit(Bounds(file_bytes=_NOTHING))
     call = getattr(importlib.import_module(module), name)
     (request,) = (hint for key, hint in call.__annotations__.items() if key != "return")
     try:

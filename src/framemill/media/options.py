@@ -4,21 +4,20 @@ The pinned options make the bytes independent of the machine: one thread an enco
 name of the CPU in the stream (recipe: one determinism class = ffmpeg build and CPU architecture).
 """
 
-import platform
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 from framemill.errors import InvalidSetting
+from framemill.jobs.choices import Rate, chosen
 from framemill.jobs.settings import OutputSettings
+from framemill.media.oldcodecs import OLD_CODECS, old_encoder
 
 Options: TypeAlias = dict[str, str | None]
 """Options of one ffmpeg input or output by name, without the dash; None: a flag that takes no value."""
 
 #: Every scaler, also those that ffmpeg inserts by itself: without these flags its SIMD code gives other pixels.
 SWS_FLAGS = "bicubic+accurate_rnd+full_chroma_int+bitexact"
-#: AAC, Opus and resampling give other samples at other SIMD levels; this one every x86-64 machine of use has.
-AUDIO_CPU_FLAGS: tuple[str, ...] = ("-cpuflags", "sse4.2") if platform.machine() in {"x86_64", "AMD64"} else ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +45,7 @@ _H265_FORMATS = (
     "yuv420p10le", "yuv422p10le", "yuv444p10le", "gbrp10le",
     "yuv420p12le", "yuv422p12le", "yuv444p12le", "gbrp12le", "gray", "gray10le", "gray12le",
 )  # fmt: skip
-ENCODERS = {
+ENCODERS: dict[str, VideoEncoder] = {
     "h264": VideoEncoder("libx264", 23, "medium", _H264_FORMATS, ("yuv420p", "yuvj420p")),
     "h265": VideoEncoder("libx265", 26, "medium", _H265_FORMATS, ("yuv420p", "yuvj420p", "yuv420p10le")),
     "av1": VideoEncoder("libsvtav1", 32, "8", ("yuv420p", "yuv420p10le"), ("yuv420p", "yuv420p10le")),
@@ -56,8 +55,16 @@ ENCODERS = {
          "yuv444p10le", "yuv420p12le", "yuv422p12le", "yuv440p12le", "yuv444p12le", "gbrp", "gbrp10le", "gbrp12le"),
         ("yuv420p", "yuva420p", "yuv420p10le"),
     ),
+    **{codec: VideoEncoder(old.name, 0, "", ("yuv420p",), ("yuv420p",)) for codec, old in OLD_CODECS.items()},
 }  # fmt: skip
+LIBAOM = VideoEncoder("libaom-av1", 32, "6", ("yuv420p", "yuv420p10le"), ("yuv420p", "yuv420p10le"))
 X264_RGB = VideoEncoder("libx264rgb", 23, "medium", ("bgr0", "bgr24", "rgb24"), ("bgr0", "bgr24", "rgb24"))
+
+
+def encoder_of(settings: OutputSettings) -> VideoEncoder:
+    """The encoder of the pictures: the one asked for, else the codec's usual one."""
+    return LIBAOM if settings.encoder == LIBAOM.name else ENCODERS[settings.video_codec]
+
 
 #: What a source's format becomes, where H.264 does not take it as it is and nothing may be lost: the nearest one
 #: that holds every value.
@@ -111,7 +118,7 @@ def pix_fmt(settings: OutputSettings, source: str, *, odd_size: bool = False) ->
 
     A lossless output of an odd size cannot be 4:2:0 or 4:2:2 in H.264 (its crop counts chroma samples): it is 4:4:4.
     """
-    encoder = ENCODERS[settings.video_codec]
+    encoder = encoder_of(settings)
     if settings.pix_fmt == "source":
         kept = lossless_pix_fmt(source) if settings.video_codec == "h264" else source
         if kept not in (*encoder.pix_fmts, *_RGB_OF.get(encoder.name, ())):
@@ -119,6 +126,10 @@ def pix_fmt(settings: OutputSettings, source: str, *, odd_size: bool = False) ->
                 (known for known in encoder.usual if "10" in known and "10" in lossless_pix_fmt(source)), "yuv420p"
             )
         return _WITHOUT_SUBSAMPLING.get(kept, kept) if odd_size else kept
+    if settings.bit_depth == _DEEP_BITS:
+        return "yuv420p10le"
+    if settings.bit_depth is not None:
+        return source if source in {"yuv420p", "yuvj420p"} else "yuv420p"
     if settings.pix_fmt is None:
         return source if source in encoder.usual else encoder.usual[0]
     if settings.pix_fmt not in (*encoder.pix_fmts, *_RGB_OF.get(encoder.name, ())):
@@ -126,6 +137,7 @@ def pix_fmt(settings: OutputSettings, source: str, *, odd_size: bool = False) ->
     return settings.pix_fmt
 
 
+_DEEP_BITS = 10
 _RGB_OF = {"libx264": X264_RGB.pix_fmts}
 _WITHOUT_SUBSAMPLING = {
     "yuv420p": "yuv444p", "yuvj420p": "yuvj444p", "yuv422p": "yuv444p", "yuvj422p": "yuvj444p", "nv12": "yuv444p",
@@ -134,62 +146,104 @@ _WITHOUT_SUBSAMPLING = {
 }  # fmt: skip
 
 
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """One of two passes over a chunk."""
+
+    number: Literal[1, 2]
+    log: str
+    """Beginning of the name of the encoder's notes; ffmpeg adds `-N.log`, where N counts its outputs."""
+    bitrate: int
+    """Bits per second that the chunk shall have."""
+    maxrate: int | None = None
+    """Less than the rendition's, where an encode before this one would have run a player dry."""
+
+
 def video_encoder(
     settings: OutputSettings,
     pixels: str,
-    crf: float | None,
+    rate: Rate | None,
     idrs: Sequence[int],
     *,
     grid: bool,
     first: bool = True,
     whole: bool = False,
+    during: Pass | None = None,
 ) -> Options:
     """ffmpeg's output options for one chunk. `idrs`: its frames that must be IDR; `grid`: only those may be.
 
     Without a grid, scene cuts and the keyframe interval stay the encoder's own; GOPs are closed either way, since a
-    chunk must stand by itself. `first`: the chunk begins the title; `whole`: it is the title.
+    chunk must stand by itself. `rate`: of the rendition (none: what the settings alone say); `first`: the chunk begins
+    the title; `whole`: it is the title.
     """
-    encoder = ENCODERS[settings.video_codec]
-    quality = settings.crf if settings.crf is not None else crf if crf is not None else encoder.crf
-    speed = "cpu-used" if settings.video_codec == "vp9" else "preset"
-    options: Options = {"c:v": encoder.name, speed: settings.encoder_preset or encoder.preset, "crf": f"{quality:g}"}
+    encoder, rate = encoder_of(settings), rate or chosen(settings)
+    if settings.video_codec in OLD_CODECS:
+        return old_encoder(settings, rate)
+    quality = rate.crf if rate.crf is not None else encoder.crf
+    speed = "cpu-used" if encoder.name in {"libvpx-vp9", LIBAOM.name} else "preset"
+    options: Options = {"c:v": encoder.name, speed: rate.encoder_preset or encoder.preset, "crf": f"{quality:g}"}
     if settings.tune:
         options["tune"] = settings.tune
     if settings.profile:
         options["profile:v"] = settings.profile
-    if settings.gop_frames is not None:
-        options["g"] = str(settings.gop_frames)
+    if rate.gop_frames is not None:
+        options["g"] = str(rate.gop_frames)
     if idrs:
         options["force_key_frames"] = "expr:" + "+".join(f"eq(n,{frame})" for frame in idrs)
-    if settings.qp is not None:
+    if rate.qp is not None:
         del options["crf"]
-        options["qp"] = str(settings.qp)
-    if settings.bitrate is not None:
-        if settings.crf is None:
+        options["qp"] = str(rate.qp)
+    if during is not None:
+        rate = rate.model_copy(update={"maxrate": during.maxrate or rate.maxrate})
+        del options["crf"]
+        options |= _during(encoder, during)
+        during = during if encoder.name in TWO_PASSES else None
+    elif rate.bitrate is not None:
+        if rate.crf is None:
             del options["crf"]
-        options["b:v"] = str(settings.bitrate)
-    place = _Place(grid=grid, first=first, whole=whole)
-    return options | _buffer(settings, whole=whole) | _PINNED[settings.video_codec](settings, pixels, place)
+        options["b:v"] = str(rate.bitrate)
+    place = _Place(grid=grid, first=first, whole=whole, during=0 if during is None else during.number)
+    pinned = _aom if encoder is LIBAOM else _PINNED[settings.video_codec]
+    return options | _buffer(rate, place) | pinned(settings, pixels, rate, place)
+
+
+#: Encoders that look at a chunk first. SVT-AV1's own two passes crash on small pictures (ffmpeg 9.0.2, 160×90), so its
+#: chunks are encoded in one, and again where they miss their share.
+TWO_PASSES = frozenset({"libx264", "libx265", "libvpx-vp9", LIBAOM.name})
+#: Of those the ones whose first pass encodes at one quality.
+_AT_ONE_QUALITY = frozenset({"libx264", "libx265"})
+
+
+def _during(encoder: VideoEncoder, during: Pass) -> Options:
+    if encoder.name not in TWO_PASSES:
+        return {"b:v": str(during.bitrate)}
+    noted: Options = {"pass": str(during.number), "passlogfile": during.log}
+    if during.number == 1 and encoder.name in _AT_ONE_QUALITY:
+        return noted | {"crf": f"{encoder.crf:g}"}
+    return noted | {"b:v": str(during.bitrate)}
 
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """What a chunk is in its title."""
+    """What a chunk is in its title, and which pass over it this is (0: the only one)."""
 
     grid: bool
     first: bool
     whole: bool
+    during: int = 0
 
 
-def _buffer(settings: OutputSettings, *, whole: bool) -> Options:
+def _buffer(rate: Rate, place: _Place) -> Options:
     """The player's buffer that the encoder keeps from running empty.
 
     Each encode begins with the buffer of its model as full as it likes to have it; the player's is as full as the chunk
     before has left it. So a chunk works with half of it, and begins with that half full (`vbv-init`). Measured:
     4-second chunks with the whole buffer ran a player dry in 528 of 720 frames, with half of it in none.
     """
-    sizes = {"maxrate": settings.maxrate, "bufsize": settings.bufsize}
-    share = 1 if whole else 2
+    if place.during == 1:  # which looks for what the pictures need, not for what there is
+        return {}
+    sizes = {"maxrate": rate.maxrate, "bufsize": rate.bufsize}
+    share = 1 if place.whole else 2
     return {name: str(size // share if name == "bufsize" else size) for name, size in sizes.items() if size is not None}
 
 
@@ -198,9 +252,9 @@ def _buffer(settings: OutputSettings, *, whole: bool) -> Options:
 LOOKAHEAD = 10
 
 
-def _looks_nowhere(settings: OutputSettings) -> bool:
+def _looks_nowhere(settings: OutputSettings, rate: Rate) -> bool:
     """Whether the encoder would look no frame ahead."""
-    x264 = settings.video_codec == "h264" and settings.encoder_preset in {"ultrafast", "superfast"}
+    x264 = settings.video_codec == "h264" and rate.encoder_preset in {"ultrafast", "superfast"}
     return x264 or settings.tune == "zerolatency"
 
 
@@ -211,98 +265,65 @@ _IP_RATIO = {"grain": "1.1"}
 
 
 def _first_idr(settings: OutputSettings, place: _Place) -> dict[str, str]:
-    if place.first or settings.qp is not None:
+    if place.first or place.during or settings.qp is not None:  # two passes know by themselves what an IDR frame needs
         return {}
     ratio = settings.encoder_options.get("ipratio", _IP_RATIO.get(settings.tune or "", "1.4"))
     return {"zones": f"0,0,b={ratio}"}
 
 
-def _x264(settings: OutputSettings, pixels: str, place: _Place) -> Options:
+def _x264(settings: OutputSettings, pixels: str, rate: Rate, place: _Place) -> Options:
     # cpu-independent: the same choices everywhere. stitchable: parameter sets that do not depend on the quality.
     params = {"cpu-independent": "1", "stitchable": "1", "open-gop": "0"}
     params |= {"scenecut": "0", "keyint": "infinite"} if place.grid else {}
     params |= _first_idr(settings, place)
+    if settings.container == "avi":  # it keeps one order of frames: that of decoding
+        params["bframes"] = "0"
     rgb: Options = {"c:v": X264_RGB.name} if pixels in X264_RGB.pix_fmts else {}
-    level: Options = {"level": settings.level} if settings.level else {}
-    return {"threads": "1", "x264-params": _params(params, settings, whole=place.whole)} | level | rgb
+    level: Options = {"level": rate.level} if rate.level else {}
+    return {"threads": "1", "x264-params": _params(params, settings, rate, place)} | level | rgb
 
 
-def _x265(settings: OutputSettings, _: str, place: _Place) -> Options:
+def _x265(settings: OutputSettings, _: str, rate: Rate, place: _Place) -> Options:
     # info=0: its SEI would name the CPU. repeat-headers=0: parameter sets live in hvcC alone.
     params = {"log-level": "error", "info": "0", "pools": "none", "frame-threads": "1", "open-gop": "0"}
     params |= {"repeat-headers": "0"} | ({"scenecut": "0", "keyint": "-1"} if place.grid else {})
-    if settings.level:  # ffmpeg's own -level does not reach it; and a level alone would mean its high tier
-        params |= {"level-idc": settings.level, "high-tier": "0"}
-    return {"x265-params": _params(params, settings, whole=place.whole), "forced-idr": "1", "tag:v": "hvc1"}
+    if rate.level:  # ffmpeg's own -level does not reach it; and a level alone would mean its high tier
+        params |= {"level-idc": rate.level, "high-tier": "0"}
+    return {"x265-params": _params(params, settings, rate, place), "forced-idr": "1", "tag:v": "hvc1"}
 
 
-def _svtav1(settings: OutputSettings, _: str, place: _Place) -> Options:
+def _svtav1(settings: OutputSettings, _: str, rate: Rate, place: _Place) -> Options:
     # lp=1: one thread, and the same bytes whatever the number of cores.
     params = {"lp": "1", "scd": "0"} | ({"level": settings.level.replace(".", "")} if settings.level else {})
-    options: Options = {"svtav1-params": _params(params, settings, whole=place.whole)}
+    options: Options = {"svtav1-params": _params(params, settings, rate, place)}
     return options | ({"g": _NEVER} if place.grid else {})
 
 
-def _vp9(settings: OutputSettings, _: str, place: _Place) -> Options:
+def _vp9(settings: OutputSettings, _: str, rate: Rate, place: _Place) -> Options:
     options: Options = {"threads": "1", "row-mt": "0", "deadline": "good"}
-    if settings.bitrate is None:  # quality alone, else the default of 256 kbit/s would limit it
+    if rate.bitrate is None:  # quality alone, else the default of 256 kbit/s would limit it
         options["b:v"] = "0"
     if settings.level:
         options["level"] = settings.level
     return options | dict(settings.encoder_options) | ({"g": _NEVER} if place.grid else {})
 
 
-def _params(ours: dict[str, str], settings: OutputSettings, *, whole: bool) -> str:
+def _aom(settings: OutputSettings, _: str, rate: Rate, place: _Place) -> Options:
+    options: Options = {"threads": "1", "row-mt": "0", "usage": "good"}
+    if rate.bitrate is None:
+        options["b:v"] = "0"
+    return options | ({"g": _NEVER} if place.grid else {})
+
+
+def _params(ours: dict[str, str], settings: OutputSettings, rate: Rate, place: _Place) -> str:
     """The encoder's own keys: ours, and those asked for, none of which `jobs.encoders` lets be one that must not."""
-    buffered = settings.video_codec in {"h264", "h265"} and settings.maxrate is not None
-    seams = {"vbv-init": "0.5"} if buffered and not whole else {}
-    ahead = {"rc-lookahead": str(LOOKAHEAD)} if seams and _looks_nowhere(settings) else {}
+    buffered = settings.video_codec in {"h264", "h265"} and rate.maxrate is not None and place.during != 1
+    seams = {"vbv-init": "0.5"} if buffered and not place.whole else {}
+    # Both passes must look equally far.
+    looks = rate.maxrate is not None and not place.whole and _looks_nowhere(settings, rate)
+    ahead = {"rc-lookahead": str(LOOKAHEAD)} if looks else {}
     return ":".join(f"{key}={value}" for key, value in {**ours, **ahead, **settings.encoder_options, **seams}.items())
 
 
 _PINNED = {"h264": _x264, "h265": _x265, "av1": _svtav1, "vp9": _vp9}
 _NEVER = str(1 << 20)  # a keyframe interval longer than any chunk
-
-#: Codecs, ffmpeg's names, and which sample rates they take (none named: all).
-AUDIO_ENCODERS = {
-    "aac": ("aac", (96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000, 7350)),
-    "opus": ("libopus", (48000, 24000, 16000, 12000, 8000)),
-    "flac": ("flac", ()),
-    "alac": ("alac", ()),
-}
-BITS_A_CHANNEL = 64_000
-MOST_CHANNELS = 8
-
-
-def audio_encoder(settings: OutputSettings, source_rate: int, source_channels: int) -> Options:
-    """The sound's output options; rate and channels are the source's (0: unknown) where the codec takes them."""
-    name, rates = AUDIO_ENCODERS[settings.audio_codec]
-    options: Options = {"c:a": name}
-    rate = settings.sample_rate or source_rate
-    if rate and rates and rate not in rates:
-        rate = min(rates, key=lambda known: (known < rate, abs(known - rate)))
-    if rate:
-        options["ar"] = str(rate)
-    channels = min(settings.audio_channels or source_channels or 2, MOST_CHANNELS)
-    if source_channels > MOST_CHANNELS:  # a mix that no table of layouts describes
-        options["ac"] = str(channels)
-    if settings.audio_codec in {"aac", "opus"}:
-        options["b:a"] = str(settings.audio_bitrate or BITS_A_CHANNEL * channels)
-    return options
-
-
-def channel_layout(settings: OutputSettings, source_channels: int) -> str | None:
-    """The layout that the codec takes for that many channels (0: unknown); None: ffmpeg's own choice."""
-    channels = settings.audio_channels or source_channels
-    if not 1 <= channels <= MOST_CHANNELS or source_channels > MOST_CHANNELS:
-        return None
-    return _LAYOUTS[settings.audio_codec][channels - 1]
-
-
-# By number of channels; each encoder knows one for each number (RFC 7845 for Opus, RFC 9639 for FLAC).
-_LAYOUTS = {
-    "aac": ("mono", "stereo", "3.0", "4.0", "5.0", "5.1", "6.1", "7.1"),
-    "opus": ("mono", "stereo", "3.0", "quad", "5.0", "5.1", "6.1", "7.1"),
-    "flac": ("mono", "stereo", "3.0", "quad", "5.0", "5.1", "6.1", "7.1"),
-    "alac": ("mono", "stereo", "3.0", "4.0", "5.0", "5.1", "6.1(back)", "7.1(wide)"),
-}

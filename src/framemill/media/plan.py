@@ -10,9 +10,9 @@ import math
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
 
-from framemill.jobs.settings import OutputSettings, RunSettings, Value
+from framemill.jobs.settings import OutputSettings, Rung, RunSettings, Value
 from framemill.media.index import FrameIndex, SeekPoint
-from framemill.media.inspect import Packets
+from framemill.media.inspection import Packets
 
 # A chunk is long enough to be cheap (each starts with an IDR frame: 1.4-4.3 % of the bytes at 10 s) and short enough
 # to fill the last slot.
@@ -53,6 +53,9 @@ class Chunk(Value):
     """Why it begins there."""
     effort: int = 0
     """What encoding it takes, in units of the title's own: chunks of a file are begun in the order of effort."""
+    shares: tuple[int, ...] = ()
+    """Bits per second that it has of the title's, in each rendition (0: all that its quality takes); empty before the
+    first of two passes."""
 
     @property
     def frames(self) -> int:
@@ -88,18 +91,31 @@ class VideoPlan(Value):
         return self.chunks[group.first_chunk : group.end_chunk]
 
 
-def plan_video(
-    index: FrameIndex, settings: OutputSettings, run: RunSettings, frame_bytes: int, efforts: Sequence[int] = ()
+def plan_video(  # noqa: PLR0917
+    index: FrameIndex,
+    settings: OutputSettings,
+    run: RunSettings,
+    frame_bytes: int,
+    efforts: Sequence[int] = (),
+    begin: int | None = None,
+    grid: Sequence[int] | None = None,
 ) -> VideoPlan:
     """Cut a title. `frame_bytes` is the size of one decoded frame; it bounds how many encoders share a process.
 
-    `efforts`: of each frame (see `frame_efforts`); none: all alike.
+    `index`: the frames that are shown; `efforts`: of each of them (see `frame_efforts`); none: all alike; `begin`: the
+    time of the source's first frame, where that is not the first that is shown; `grid`: the first frames of segments,
+    where those of a longer title decide.
     """
-    segments = segment_starts(index, settings.segment_seconds) if settings.container == "package" else ()
+    if grid is not None:
+        segments = tuple(sorted({0, *grid}))
+    else:
+        segments = segment_starts(index, settings.segment_seconds) if settings.container == "package" else ()
     until = list(itertools.accumulate(efforts or [1] * len(index.pts), initial=0))
     starts = {0: settings.undivided} if settings.undivided else chunk_starts(index, run, segments, until)
-    if settings.maxrate and settings.bufsize:
-        starts = _apart(index, starts, Fraction(settings.bufsize, settings.maxrate))
+    capped: tuple[OutputSettings | Rung, ...] = (settings, *settings.ladder)
+    buffers = [Fraction(one.bufsize, one.maxrate) for one in capped if one.bufsize and one.maxrate]
+    if buffers:
+        starts = _apart(index, starts, max(buffers))
     ends = [*list(starts)[1:], len(index.pts)]
     chunks = tuple(
         Chunk(
@@ -114,14 +130,15 @@ def plan_video(
     )
     return VideoPlan(
         chunks=chunks,
-        groups=decode_groups(index, chunks, frame_bytes, _short_ones(chunks) if segments else 0),
+        groups=decode_groups(index, chunks, frame_bytes, _short_ones(chunks) if segments else 0, begin),
         segments=segments,
         trim_by="pts" if index.increasing else "number",
     )
 
 
-def frame_efforts(index: FrameIndex, packets: Packets) -> list[int]:
-    """What encoding each frame takes, in units of the title's own; empty where the source does not tell.
+def frame_efforts(index: FrameIndex, packets: Packets, frames: Iterable[int] | None = None) -> list[int]:
+    """What encoding each of these frames takes (none: of all), in units of the title's own; empty where the source does
+    not tell.
 
     Half of an encoder's work is the same for every frame, and half goes with the bits that the source has spent there:
     on 1080p film with x264, 0.048 s a frame where the source had 14 kB, 0.100 s where it had 55 kB.
@@ -130,13 +147,14 @@ def frame_efforts(index: FrameIndex, packets: Packets) -> list[int]:
     total, count = sum(sizes.values()), len(index.pts)
     if not total or not index.increasing or len(sizes) < len(packets.pts):
         return []
-    return [total + count * sizes.get(pts, total // count) for pts in index.pts]
+    wanted = index.pts if frames is None else (index.pts[min(frame, count - 1)] for frame in frames)
+    return [total + count * sizes.get(pts, total // count) for pts in wanted]
 
 
 def segment_starts(index: FrameIndex, seconds: float) -> tuple[int, ...]:
     """First frame of each segment: the first at or after k·seconds, for every k that has a frame of its own."""
     length = Fraction(str(seconds)) / index.time_base
-    times = _times(index)
+    times = index.rising
     count = math.ceil((times[-1] - times[0] + index.last_duration) / length)
     starts = (bisect.bisect_left(times, times[0] + k * length) for k in range(count))
     return tuple(start for start, _ in itertools.groupby(starts) if start < len(times))
@@ -166,7 +184,7 @@ def _equal(count: int, parts: int) -> dict[int, str]:
 
 def _usual_count(index: FrameIndex, run: RunSettings) -> int:
     """How many chunks a title of that length is cut into; never more than it has frames."""
-    times = _times(index)
+    times = index.rising
     duration = (times[-1] - times[0] + index.last_duration) * index.time_base
     if run.chunk_seconds is not None:
         count = math.ceil(duration / Fraction(str(run.chunk_seconds)))
@@ -199,14 +217,14 @@ def eased(segments: Sequence[int], parts: int) -> list[int]:
 
 def _elapsed(index: FrameIndex) -> list[int]:
     """Ticks before each frame, and at the end."""
-    times = _times(index)
+    times = index.rising
     return [time - times[0] for time in times] + [times[-1] - times[0] + index.last_duration]
 
 
 def _snapped(index: FrameIndex, parts: int, until: Sequence[int]) -> dict[int, str]:
     """Parts of equal effort, each boundary moved to a scene cut that lies near, else to a source keyframe."""
     keys = [point.frame for point in index.seek_points]
-    wishes = (("scene cut", scene_cuts(_times(index), keys)), ("source keyframe", keys))
+    wishes = (("scene cut", scene_cuts(index.rising, keys)), ("source keyframe", keys))
     share = Fraction(until[-1], parts)
     reach = min(parts * SNAP_OF_A_PART, MOST_SNAP) * share
     found = {0: "start"}
@@ -247,7 +265,7 @@ def _apart(index: FrameIndex, starts: dict[int, str], seconds: Fraction) -> dict
     A chunk of a capped rate must be long enough to fill its buffer again: chunks of a quarter of what the player's
     buffer plays ran it dry, those of half of it and more did not (x264 and x265; noise, bursts, and film).
     """
-    times = _times(index)
+    times = index.rising
     found: dict[int, str] = {}
     last = None
     for first, why in starts.items():
@@ -263,11 +281,14 @@ def _short_ones(chunks: Sequence[Chunk]) -> int:
     return sum(1 for _ in itertools.takewhile(lambda chunk: chunk.frames < longest, chunks[:SHORT_CHUNKS]))
 
 
-def decode_groups(index: FrameIndex, chunks: Sequence[Chunk], frame_bytes: int, alone: int = 0) -> tuple[Group, ...]:
+def decode_groups(
+    index: FrameIndex, chunks: Sequence[Chunk], frame_bytes: int, alone: int = 0, begin_pts: int | None = None
+) -> tuple[Group, ...]:
     """Chunks that would decode much more than they need share a decode with those that follow.
 
-    `alone`: so many at the start do not, where the source can be sought in.
+    `alone`: so many at the start do not, where the source can be sought in. `begin_pts`: see `plan_video`.
     """
+    opening = index.pts[0] if begin_pts is None else begin_pts
     linear = len(index.seek_points) <= 1
     linear_share = min(math.ceil(len(chunks) / LINEAR_GROUPS), LINEAR_GROUP_CHUNKS)
     groups: list[Group] = []
@@ -290,7 +311,7 @@ def decode_groups(index: FrameIndex, chunks: Sequence[Chunk], frame_bytes: int, 
                 number=len(groups),
                 first_chunk=at,
                 end_chunk=end,
-                seek=point.pts if point and point.frame > 0 else None,
+                seek=point.pts if point and point.pts > opening else None,
                 decoded=chunks[end - 1].end - begin,
             )
         )
@@ -311,11 +332,6 @@ def seek_point(points: Sequence[SeekPoint], frame: int) -> SeekPoint | None:
     if points[at].clean:
         return points[at]
     return points[at - 1] if at else None
-
-
-def _times(index: FrameIndex) -> Sequence[int]:
-    """The frame times, made to never run backwards, so that they can be searched."""
-    return list(itertools.accumulate(index.pts, max)) if not index.increasing else index.pts
 
 
 def presentation_times(pts: Iterable[int]) -> list[int]:

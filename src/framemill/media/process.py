@@ -1,7 +1,8 @@
 """The only place that starts processes: ffmpeg, and the Python child that reads media.
 
 A child belongs to whoever started it: no session of its own (Ray ends a worker's process group), killed by the
-kernel when the starting thread ends (Linux), and nice 10, so that encodes never starve the API beside them.
+kernel when the starting thread ends (Linux), and nice 10, so that encodes never starve the API beside them. It reads
+what strangers have sent: it knows nothing of our environment, and is confined (see `confine`).
 """
 
 import asyncio
@@ -21,13 +22,15 @@ import tempfile
 import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import IO, Any, TypeVar
 
 import psutil
 
+from framemill.config import child_environment
 from framemill.errors import ChildFailed, ChildStalled
 from framemill.jobs.usage import Usage
+from framemill.media.confine import Bounds, confine, limit
 from framemill.media.watchdog import LOOK_SECONDS, Watchdog, look_at
 
 log = logging.getLogger(__name__)
@@ -37,6 +40,12 @@ _LINE_BYTES = 1 << 24  # one line of a child's answer; a JSON index of a long ti
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 _KILLS = {signal.SIGKILL, signal.SIGTERM, signal.SIGHUP, signal.SIGINT}  # from outside; a crash has other ones
+_LEAST_MEMORY = 8 << 30  # bytes; an encode of 8K with its frames ahead takes that much
+_BOUNDS = Bounds(
+    memory_bytes=max(_LEAST_MEMORY, psutil.virtual_memory().total),  # beyond it the system ends somebody
+    cpu_seconds=30 * 24 * 3600,  # a long film in one piece, by the slowest encoder
+    descriptors=4096,  # a join of 100 sources takes some hundred
+)
 _RSS_UNIT = 1 if sys.platform == "darwin" else 1024  # bytes of `ru_maxrss` (getrusage(2))
 
 Progress = Callable[[dict[str, str]], None]
@@ -88,6 +97,19 @@ def metered() -> Iterator[Meter]:
         _meters.reset(token)
 
 
+_file_bytes: contextvars.ContextVar[int | None] = contextvars.ContextVar("file_bytes", default=None)
+
+
+@contextlib.contextmanager
+def files_of_at_most(most_bytes: int) -> Iterator[None]:
+    """No file grows beyond that which a process writes that this block runs, or a task made in it."""
+    token = _file_bytes.set(most_bytes)
+    try:
+        yield
+    finally:
+        _file_bytes.reset(token)
+
+
 def account(usage: Usage) -> None:
     """Count it on every meter that runs."""
     for meter in _meters.get():
@@ -118,7 +140,7 @@ async def run(
     (our_out, out), (our_err, err) = socket.socketpair(), socket.socketpair()
     with our_out, our_err:
         with out, err, _as_file(stdin) as given:
-            process = start(argv, given, out, err)
+            process = start(argv, given, out, err, _file_bytes.get())
         told = _Told(on_progress)
         async with _reaped_on_the_way_out(process) as ended, _watched(process, told) as verdict:
             async with asyncio.timeout(timeout):
@@ -137,14 +159,18 @@ async def run(
     return Finished(status, stdout, stderr, usage)
 
 
-def start(argv: Sequence[str], stdin: Any, stdout: Any, stderr: Any) -> subprocess.Popen[bytes]:
-    """Start a child of ours; whoever starts it waits for it."""
+def start(
+    argv: Sequence[str], stdin: Any, stdout: Any, stderr: Any, file_bytes: int | None = None
+) -> subprocess.Popen[bytes]:
+    """Start a child of ours, whose files grow to that size at most; whoever starts it waits for it."""
+    bounds = replace(_BOUNDS, file_bytes=file_bytes)
     return subprocess.Popen(
         argv,
         stdin=stdin,
         stdout=stdout,
         stderr=stderr,
-        preexec_fn=functools.partial(_prepare_child, os.getpid()),  # noqa: PLW1509 - it makes system calls only
+        env=child_environment(),
+        preexec_fn=functools.partial(_prepare_child, os.getpid(), bounds),  # noqa: PLW1509 - it makes system calls only
     )
 
 
@@ -161,10 +187,12 @@ def used_by(usage: resource.struct_rusage) -> Usage:
     return Usage(cpu_seconds=usage.ru_utime + usage.ru_stime, peak_bytes=usage.ru_maxrss * _RSS_UNIT)
 
 
-def _prepare_child(parent: int) -> None:
+def _prepare_child(parent: int, bounds: Bounds) -> None:
     """Runs between fork and exec: only calls that need no lock of this process."""
     die_with(parent)
     os.nice(10)
+    limit(bounds)
+    confine()
 
 
 @contextlib.contextmanager

@@ -5,10 +5,18 @@ from collections.abc import Sequence
 from fractions import Fraction
 from itertools import accumulate
 
+from framemill.jobs.choices import USUAL_FPS
 from framemill.jobs.settings import Value
+from framemill.media.index import FrameIndex
 
 #: How full the buffer is when playing begins: what x264 and x265 presume (`vbv-init`).
 INITIAL = Fraction(9, 10)
+
+
+def frames_a_second(index: FrameIndex) -> Fraction:
+    """How fast the frames are shown on average."""
+    shown = (max(index.pts) - min(index.pts) + index.last_duration) * index.time_base
+    return len(index.pts) / shown if shown > 0 else USUAL_FPS
 
 
 class Bucket(Value):
@@ -52,6 +60,21 @@ def leaky_bucket(
         lowest_bits=lowest // second,
         peak_rate=_peak(sizes_bytes, ticks, second),
     )
+
+
+def lasts(sizes_bytes: Sequence[int], durations_seconds: Sequence[float | Fraction], rate: int, buffer: int) -> bool:
+    """Whether a chunk leaves a player's buffer as full as it may find it: a quarter, with which its encoder begins.
+
+    Where every chunk does, the whole never runs dry; one that does not may be saved by what others leave over, which
+    `leaky_bucket` tells in the end.
+    """
+    fullness = Fraction(buffer, 4)
+    for size, duration in zip(sizes_bytes, durations_seconds, strict=True):
+        fullness -= 8 * size
+        if fullness < 0:
+            return False
+        fullness = min(Fraction(buffer), fullness + rate * Fraction(duration))
+    return fullness >= Fraction(buffer, 4)
 
 
 def _peak(sizes: Sequence[int], ticks: Sequence[int], second: int) -> int:

@@ -1,26 +1,31 @@
 """Who hears of what, when a message is tried again, and what ends it. Pure: time and chance are handed in."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from framemill.jobs.model import Callback, CallbackPolicy, Event, Job
+from framemill.jobs.model import NATIVE, Callback, CallbackPolicy, Event, Job
 from framemill.jobs.states import ENDED_JOB, JobState
 from framemill.jobs.telling import Webhook
 
 TEST = "webhook.test"
 """The kind of message that is sent to try a webhook; it is heard whatever kinds it wants."""
 
+PREPARED = "prepared"
+"""The kind of event that tells that all inputs of a held job are here and probed."""
+
 ENDS: tuple[str, ...] = tuple(f"job.{state}" for state in JobState if state in ENDED_JOB)
 """What a webhook hears where nothing else was said."""
 
 KINDS: tuple[str, ...] = (
     *("job.created", *(f"job.{state}" for state in JobState)),
-    *("job.edited", "job.warned", "job.playable"),
+    *("job.prepared", "job.edited", "job.warned", "job.playable"),
+    *("job.uploaded", "job.withdrawn"),
 )
-"""What a webhook may hear: that a job was made, each state it enters, that it was edited, has warned, or that an output
-can be played as far as it goes."""
+"""What a webhook may hear: that a job was made, each state it enters, that the inputs of one that is held are here,
+that it was edited, has warned, or that an output can be played as far as it goes; of a job that makes a video, that an
+upload became it, and that it was deleted."""
 
 ALL = "*"
 
@@ -39,16 +44,26 @@ def kind_of(event: Event) -> str:
     return f"job.{event.kind}"
 
 
+def prepared(attempt: int, input_ids: Iterable[str]) -> dict[str, Any]:
+    """What an event says that tells that those inputs of a held job are here."""
+    return {"state": JobState.HELD.value, "attempt": attempt, "inputs": sorted(input_ids)}
+
+
 def callback_hears(callback: Callback, event: Event) -> bool:
     """Whether a job's callback is told of the event."""
     if callback.on == "end":
         return event.kind in {state.value for state in ENDED_JOB}
-    return event.kind == "created" or event.kind in _STATES
+    return event.kind in {"created", PREPARED} or event.kind in _STATES
 
 
-def webhook_hears(webhook: Webhook, kind: str) -> bool:
-    """Whether a webhook is told of events of that kind."""
-    return webhook.disabled_at is None and (kind in webhook.kinds or ALL in webhook.kinds)
+def webhook_hears(webhook: Webhook, kind: str, door: str) -> bool:
+    """Whether a webhook is told of events of that kind of a job that came through that door.
+
+    Those of the native API hear of all jobs of their account, those that were made at another door of its jobs alone.
+    """
+    if webhook.disabled_at is not None or webhook.door not in {NATIVE, door}:
+        return False
+    return kind in webhook.kinds or ALL in webhook.kinds
 
 
 def unknown_kinds(kinds: Collection[str]) -> list[str]:

@@ -54,6 +54,8 @@ class Copy:
     """Of it done, as far as the worker says."""
     moved: float = 0.0
     """When its share last grew."""
+    size: int = 0
+    """Bytes that it moves, where its worker alone knows."""
     answered: bool = False
     """The worker is done with it, and what came of it is being written."""
 
@@ -333,7 +335,7 @@ class Dispatch:
 
     def _noted(self, copy: Copy, running: Running, now: float) -> None:
         if running.share is not None and (copy.share is None or running.share > copy.share):
-            copy.share, copy.moved = running.share, now
+            copy.share, copy.moved, copy.size = running.share, now, running.size
 
     def _concluded(self, wanted: _Wanted, ended: Ended, now: float) -> list[Instruction]:
         if isinstance(ended, Done) or (ended.failure is None and not wanted.copies):

@@ -17,6 +17,8 @@ class Running(NamedTuple):
     """Of it done, 0 to 1; none: it does not say."""
     since: float = 0.0
     """Seconds that it has been running."""
+    size: int = 0
+    """Bytes that it moves in all, where nobody knew that beforehand."""
 
 
 class Report(NamedTuple):

@@ -3,12 +3,13 @@
 Tasks that open up others (`turn` below 0: read a source, plan) go before all else; they are short. Then jobs stand in
 flows, one for each account and fairness key. Of the flows that have work, the one goes next whose next job has the
 highest priority; among equals the account with the fewest slots in use, then the most urgent deadline, then the flow
-with the fewest slots, then the oldest job. Inside a job turn decides, then length (longest first: a long task that
-starts last would end last, alone).
+with the fewest slots, then the oldest job. Inside a job turn decides, then length with what comes behind it (longest
+first: a long task that starts last would end last, alone).
 
-That alone would still leave the long tasks of the last job for the end. So when what waits would keep the slots busy
-for no longer than `TAIL` of its longest tasks, length decides over all jobs of the highest priority: everything starts
-soon anyway. Even then what is awaited (the head of a package, which can be played early) goes before the long ones.
+That alone would still leave the long tasks of the last job for the end, and the join of the longest title behind them.
+So when what waits would keep the slots busy for no longer than `TAIL` of its longest chains (a task and what its job
+still needs behind it), these decide over all jobs of the highest priority: everything starts soon anyway. Even then
+what is awaited (the head of a package, which can be played early) goes before the long ones.
 """
 
 import heapq
@@ -21,7 +22,7 @@ from typing import NamedTuple, TypeAlias
 from framemill.policy.tasks import Standing, Task
 
 TAIL = 1.0
-"""Rounds of work that are taken by length alone (`benchmarks/scale.py` has what it brings)."""
+"""Rounds of work that are taken by the length of the chain alone (`benchmarks/scale.py` has what it brings)."""
 
 _SLACK = 64  # stale entries that a heap may hold beside as many as there are live ones
 
@@ -125,7 +126,7 @@ class WorkQueue:
             self._trim(self._openers)
             heapq.heappush(self._openers, (-standing.priority, standing.deadline, rank, task))
             return
-        shortness = -task.effort  # once: there may be a hundred thousand of them
+        shortness = -task.chain  # once: there may be a hundred thousand of them
         if task.awaited:
             self._trim(self._awaited)
             heapq.heappush(self._awaited, (-standing.priority, task.turn, rank, task))
@@ -165,7 +166,7 @@ class WorkQueue:
         task = self._first(self._openers)
         if task is None:
             longest = self._first(self._longest)
-            at_the_end = longest is not None and self._effort <= TAIL * longest.effort * slots
+            at_the_end = longest is not None and self._effort <= TAIL * longest.chain * slots
             task = self._last(longest) if at_the_end else self._in_turn()
         if task is not None:
             self.remove(task.id)
@@ -177,7 +178,7 @@ class WorkQueue:
             self._place(flow)
 
     def _last(self, longest: Task | None) -> Task | None:
-        """Of the last tasks of all the longest, or one that is awaited."""
+        """Of the last tasks of all the one with the longest chain, or one that is awaited."""
         awaited = self._first(self._awaited)
         if awaited is None or longest is None or awaited.standing.priority < longest.standing.priority:
             return longest

@@ -1,9 +1,9 @@
 """What an account's quotas say to a wish: yes, or why not. Pure: whoever asks has counted."""
 
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import NamedTuple
 
-from framemill.errors import Forbidden, TooLarge, TooMany
+from framemill.errors import Forbidden, QuotaExceeded, TooLarge, TooMany
 from framemill.jobs.accounts import Quotas
 from framemill.jobs.model import Limits
 
@@ -24,6 +24,44 @@ class UploadsSoFar(NamedTuple):
     under_way: int = 0
     stored_bytes: int = 0
     today_bytes: int = 0
+
+
+class MaterialSoFar(NamedTuple):
+    """How much an account has had encoded, keeps, and has shown."""
+
+    month_seconds: float = 0.0
+    """Of sources encoded this month, or being encoded."""
+    kept_seconds: float = 0.0
+    """Of sources whose outputs are kept."""
+    month_views: int = 0
+
+
+def allow_material(quotas: Quotas, so_far: MaterialSoFar, seconds: float | None = None) -> None:
+    """Raise `QuotaExceeded` where the account may not have a source of that length encoded.
+
+    `seconds`: none where nobody knows yet; then some of each quota has to be left.
+    """
+    for least, used, word in (
+        (quotas.encode_minutes_per_month, so_far.month_seconds, "have {} minutes encoded a month (UTC), and has had"),
+        (quotas.kept_minutes, so_far.kept_seconds, "keep {} minutes here, and keeps"),
+    ):
+        if least is not None and _is_over(used, seconds, least * 60):
+            more = "" if seconds is None else f"; this source has {seconds / 60:.3g}"
+            raise QuotaExceeded(f"The account may {word.format(f'{least:g}')} {used / 60:.3g}{more}.")
+    if quotas.views_per_month is not None and so_far.month_views >= quotas.views_per_month:
+        raise QuotaExceeded(
+            f"The account's videos were played {so_far.month_views} times this month (UTC), and may be"
+            f" {quotas.views_per_month} times: nothing more is encoded for it."
+        )
+
+
+def limits_material(quotas: Quotas) -> bool:
+    """Whether they say anything about that, so that somebody has to count."""
+    return (quotas.encode_minutes_per_month, quotas.kept_minutes, quotas.views_per_month) != (None, None, None)
+
+
+def _is_over(used: float, more: float | None, most: float) -> bool:
+    return used >= most if more is None else used + more > most
 
 
 def allow_job(quotas: Quotas, so_far: JobsSoFar, *, priority: int, outputs: int, now: datetime) -> None:
@@ -94,9 +132,22 @@ def too_large(limits: Limits, size: int, seconds: float | None) -> str | None:
     return None
 
 
+def too_short(limits: Limits, seconds: float | None) -> str | None:
+    """Why a source is not whole; none: it is, as far as anybody knows."""
+    least = limits.min_input_seconds
+    if least is None or seconds is None or seconds >= least:
+        return None
+    return f"The source lasts {seconds:g} s, and {least:g} s at least were expected: it was cut off on its way."
+
+
 def day_of(now: datetime) -> str:
     """The day in UTC, as `2026-11-21`."""
     return now.astimezone(UTC).date().isoformat()
+
+
+def first_of_month(now: datetime) -> date:
+    """The first day of this month in UTC."""
+    return now.astimezone(UTC).date().replace(day=1)
 
 
 def seconds_to_midnight(now: datetime) -> float:

@@ -108,6 +108,7 @@ KINDS: Mapping[Reason, Kind] = {
     Reason.DISK_FULL: Kind.FARM,
     Reason.TARGET_REFUSED: Kind.FINAL,
     Reason.TARGET_UNREACHABLE: Kind.PASSING,
+    Reason.TARGET_FULL: Kind.PASSING,
     Reason.WORKER_LOST: Kind.LOST,
     Reason.TIMED_OUT: Kind.PASSING,
     Reason.SPEND_CAP_REACHED: Kind.FINAL,

@@ -2,11 +2,13 @@
 
 from typing import Literal, NamedTuple, TypeAlias
 
-Lane: TypeAlias = Literal["encode", "stitch"]
-"""Who does such work: the workers, or the stitchers."""
+Lane: TypeAlias = Literal["encode", "stitch", "deliver"]
+"""Who does such work: the workers, the stitchers, or these again in slots of their own: no slow network holds up a
+join."""
 
 ENCODE: Lane = "encode"
 STITCH: Lane = "stitch"
+DELIVER: Lane = "deliver"
 
 
 class Standing(NamedTuple):
@@ -32,6 +34,8 @@ class Task(NamedTuple):
     """Order among the tasks of a job: low goes first; among equals the longest."""
     effort: float = 1.0
     """What it takes, in units that are alike over all tasks (seconds of a usual slot, roughly)."""
+    after: float = 0.0
+    """What its job needs behind it, in the same units but no slot of its lane: the join, which cannot begin before."""
     lane: Lane = ENCODE
     needs: str = ""
     """The encoder that a worker must have; none: any worker will do."""
@@ -44,3 +48,8 @@ class Task(NamedTuple):
     def job(self) -> str:
         """The job that asked for it."""
         return self.standing.job
+
+    @property
+    def chain(self) -> float:
+        """From its beginning to the end of its job, at the least."""
+        return self.effort + self.after

@@ -10,10 +10,14 @@ from framemill.config import Settings, load_settings
 from framemill.farm.actors import log_as
 from framemill.farm.place import HEAD_RESOURCE
 from framemill.serve.facts import CoordinatorFacts
+from framemill.serve.farmfile import admin_key_of, admin_password_of
 from framemill.serve.fronting import not_fronted
+from framemill.serve.newcomers import registration
 from framemill.serve.place import file_place, place_of
-from framemill.serve.secrets import admin_key_of, seals_of
-from framemill.storage.http import is_loopback
+from framemill.serve.prefixed import believed_proxies
+from framemill.serve.secrets import seals_of
+from framemill.storage.credentials import named_credentials
+from framemill.storage.roots import Roots
 from framemill.store.database import Database
 
 REPLICAS = 2
@@ -38,10 +42,15 @@ def parts_of(settings: Settings) -> ApiParts:
         farm=facts,
         files=file_place(settings, "haproxy" if RAY_SERVE_ENABLE_HA_PROXY else "python"),
         public_url=settings.public_url,
-        # Serve's HAProxy stands before the replicas and does not tell who has asked it: headers can be believed
-        # only where nobody but this machine's own proxy reaches it.
-        trusted_proxies=settings.trusted_proxies if is_loopback(f"//{settings.host}") else (),
+        hosts=settings.hosts,
+        trusted_proxies=believed_proxies(settings),
         allowed_networks=settings.allowed_networks,
+        roots=Roots(settings.media_roots, closed=(settings.data_dir,)),
+        credentials=named_credentials(settings.credentials),
+        tariffs=settings.tariffs,
+        doors=settings.doors,
+        registration=registration(settings),
+        first_password=admin_password_of(settings),
         metrics_open=settings.metrics_open,
         counts_folder=settings.folder.counts,
         tells_request_id=False,  # Serve does
@@ -53,8 +62,14 @@ def parts_of(settings: Settings) -> ApiParts:
     name="api",
     num_replicas=REPLICAS,
     max_ongoing_requests=1000,
-    # With SQLite every process that writes stands on the head.
-    ray_actor_options={"num_cpus": 0, "resources": {HEAD_RESOURCE: 0.001}},
+    ray_actor_options={
+        "num_cpus": 0,
+        # With SQLite every process that writes stands on the head.
+        "resources": {HEAD_RESOURCE: 0.001},
+        # Serve's other way, a second thread, wakes it up and is woken up by it for each part of a request and of its
+        # answer. Nothing here blocks the event loop.
+        "runtime_env": {"env_vars": {"RAY_SERVE_RUN_USER_CODE_IN_SEPARATE_THREAD": "0"}},
+    },
     health_check_period_s=2,
     health_check_timeout_s=5,
     graceful_shutdown_timeout_s=2,

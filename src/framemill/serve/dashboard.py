@@ -9,8 +9,10 @@ from framemill.dashboard.parts import DashboardParts
 from framemill.farm.actors import log_as
 from framemill.farm.place import HEAD_RESOURCE
 from framemill.serve.facts import CoordinatorFacts
+from framemill.serve.farmfile import admin_key_of
 from framemill.serve.place import file_place, place_of
-from framemill.serve.secrets import admin_key_of, seals_of
+from framemill.serve.prefixed import Prefixed, believed_proxies
+from framemill.serve.secrets import seals_of
 from framemill.services.sessions import Sessions
 from framemill.services.visitors import Visitors
 from framemill.store.database import Database
@@ -21,7 +23,7 @@ def build_dashboard() -> FastAPI:
     settings = load_settings()
     log_as(place_of(settings), "dashboard")
     database, facts, seals = Database(settings.database_url), CoordinatorFacts(), seals_of(settings)
-    return create_dashboard(
+    app = create_dashboard(
         DashboardParts(
             database=database,
             nudge=facts.nudge,
@@ -32,6 +34,8 @@ def build_dashboard() -> FastAPI:
             logs=settings.folder.logs,
         )
     )
+    app.add_middleware(Prefixed, trusted=believed_proxies(settings), public_url=settings.public_url)
+    return app
 
 
 @serve.deployment(

@@ -14,7 +14,8 @@ from framemill.farm.place import NAMESPACE
 from framemill.serve.application import Api
 from framemill.serve.bytes import Bytes
 from framemill.serve.dashboard import Dashboard
-from framemill.serve.place import place_of
+from framemill.serve.place import make_folders, place_of
+from framemill.serve.secrets import keyring_of
 from framemill.serve.telling import courier_of
 from framemill.services.links import MOUNT
 from framemill.store.database import Database
@@ -26,8 +27,9 @@ def main() -> None:
     place = place_of(settings)
     with contextlib.closing(Database(place.database)) as database:
         database.create()
+        make_folders(database, settings.folder)
     ray.init(ray_address(), namespace=NAMESPACE, log_to_driver=False, configure_logging=False)
-    assemble(place, detached=True, beside=courier_of)
+    assemble(place, detached=True, keyring=keyring_of, beside=courier_of)
     serve.start(proxy_location="HeadOnly", http_options={"host": settings.host, "port": settings.port})
     serve.run(Api.bind(), name="api", route_prefix="/")  # type: ignore[attr-defined]
     serve.run(Bytes.bind(), name="bytes", route_prefix=MOUNT)  # type: ignore[attr-defined]

@@ -18,6 +18,8 @@ from framemill.farm.rayhands import own_error
 log = logging.getLogger(__name__)
 
 _WAKE_SECONDS = 5.0
+GATHER_SECONDS = 0.05
+"""Between two calls that tell what has changed: each costs both sides more than what it tells."""
 
 
 class CoordinatorFacts:
@@ -28,6 +30,7 @@ class CoordinatorFacts:
         self._nudging = ThreadPoolExecutor(1, thread_name_prefix="nudge")
         self._changing = threading.Lock()
         self._changed: set[str] = set()
+        self._rested = threading.Event()  # never set: to wait for it is to rest
         self._wanted = False
         """Somebody will tell what has changed, and has not begun to."""
 
@@ -58,7 +61,7 @@ class CoordinatorFacts:
 
     def nudge(self, job_ids: Sequence[str]) -> None:
         """Tell the coordinator which jobs have changed, without waiting for it. One that does not hear it looks for
-        itself within seconds. What changes while it is being told is told at one go."""
+        itself within seconds. What changes while it is being told, or a moment later, is told at one go."""
         with self._changing:
             self._changed.update(job_ids)
             waiting, self._wanted = self._wanted, True
@@ -73,6 +76,7 @@ class CoordinatorFacts:
         except Exception as error:  # noqa: BLE001 - whatever it is, the coordinator looks for itself
             self._handle = None
             log.info("the coordinator was not nudged: %s", type(error).__name__)
+        self._rested.wait(GATHER_SECONDS)
 
     async def _asked(self, method: str, *args: Any) -> dict[str, Any]:
         told: dict[str, Any] = await self._called(method, *args)

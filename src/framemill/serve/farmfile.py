@@ -3,14 +3,14 @@
 import contextlib
 import json
 import os
-import secrets
 from pathlib import Path
 from typing import Literal
 
 import psutil
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from framemill.config import DataFolder
+from framemill.config import DataFolder, Settings
+from framemill.sealing import make_secret
 from framemill.serve.ports import Ports
 
 #: Seconds by which start times of one process may differ: they are counted from the boot, and clocks are adjusted.
@@ -74,6 +74,10 @@ class FarmFile(_Told):
     log_dir: str
     front: str = ""
     """What stands in front of the replicas: `haproxy` or `python`."""
+    ray_jobs: str = ""
+    """URL of Ray's dashboard, for `ray job submit --address`; empty: there is none."""
+    blobs: str = ""
+    """The bucket that its machines share; empty: its blobs are in its folder."""
     restarts: int = Field(default=0, ge=0)
     """How often the head was started again."""
 
@@ -102,17 +106,26 @@ def remove_farm(folder: DataFolder) -> None:
     folder.farm_file.unlink(missing_ok=True)
 
 
-def make_secret(path: Path) -> str:
-    """The secret in that file, made at random where there is none yet. Raises OSError."""
-    with contextlib.suppress(FileExistsError):
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _OWNER_ONLY)
-        with open(descriptor, "w", encoding="ascii") as file:
-            file.write(secrets.token_hex(32))
-    secret = path.read_text("ascii").strip()
-    if secret:
-        return secret
-    path.unlink()  # whoever made it was cut off before it wrote
-    return make_secret(path)
+def admin_key_of(settings: Settings) -> str:
+    """The key that opens every door, made where nobody has set one. Raises OSError where it cannot be kept."""
+    if settings.admin_key is not None:
+        return settings.admin_key.get_secret_value()
+    return make_secret(settings.folder.admin_key)
+
+
+def make_admin_password(settings: Settings) -> None:
+    """What the first admin logs in with is there, where nobody has set it. Raises OSError where it cannot be kept."""
+    if settings.admin_password is None:
+        make_secret(settings.folder.admin_password)
+
+
+def admin_password_of(settings: Settings) -> str:
+    """What the first admin logs in with; empty: nothing was made."""
+    if settings.admin_password is not None:
+        return settings.admin_password.get_secret_value()
+    with contextlib.suppress(OSError):
+        return settings.folder.admin_password.read_text("ascii").strip()
+    return ""
 
 
 def mark_of(pid: int) -> Mark | None:

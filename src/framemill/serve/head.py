@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from framemill.config import Settings
+from framemill.config import Settings, program_path
 from framemill.errors import FarmError
 from framemill.serve import launch
 from framemill.serve.ports import Ports
@@ -33,6 +33,8 @@ HEAD_RESOURCE = "framemill_head"
 TEMP_PREFIX = "/tmp/fm-"  # noqa: S108 - mkdtemp makes it, for its owner alone
 #: Written by `ray start` once everything stands; while it names us, a second `ray start` refuses.
 _ADDRESS_FILE = "ray_current_cluster"
+#: How long an entrypoint may take to cancel its job.
+JOB_STOP_SECONDS = 15
 _LOOK_SECONDS = 0.1
 #: `raylet [exit code=-9]`
 _ENDED = re.compile(r" (\w+) \[exit code=(-?\d+)\]")
@@ -55,6 +57,8 @@ class HeadPlan:
     """Listen on this machine only: no other one can join."""
     dashboard: bool = True
     """Ray's own dashboard, which takes Ray jobs: 2 % of a core and 210 MB when idle."""
+    dashboard_host: str = "127.0.0.1"
+    """Where it listens."""
     haproxy: bool = True
     """Serve's HAProxy in front of the replicas instead of its Python proxy."""
     haproxy_binary: Path | None = None
@@ -82,7 +86,7 @@ class HeadPlan:
             f"--num-cpus={self.cpus}",
             f"--resources={json.dumps({HEAD_RESOURCE: 1000})}",
             f"--include-dashboard={str(self.dashboard).lower()}",
-            "--dashboard-host=127.0.0.1",
+            f"--dashboard-host={self.dashboard_host}",
             # Carries what workers print to drivers, and ours have gone by then.
             "--include-log-monitor=false",
             # The autoscaler, which has nothing to scale.
@@ -94,13 +98,20 @@ class HeadPlan:
         """What every process of the farm finds in its environment, beside the settings."""
         return {
             MARK: self.farm_id,
+            "PATH": program_path(),  # a Ray job that says `framemill` means this one
+            # From SIGTERM to SIGKILL for the entrypoint of a Ray job that is stopped: Ray's own 3 s are too few to see
+            # a job cancelled on a busy machine.
+            "RAY_JOB_STOP_WAIT_TIME_S": str(JOB_STOP_SECONDS),
             "RAY_ADDRESS": self.address,
             "RAY_AUTH_MODE": "token",
             "RAY_AUTH_TOKEN_PATH": str(self.token),
+            "RAY_AUTH_TOKEN": "",  # of another cluster: it would come before the file
             "RAY_USAGE_STATS_ENABLED": "0",
             "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
             "RAY_worker_niceness": "0",  # Ray's own is 15, and our children add ten
             "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "2",
+            # Its list of past tasks is for people who look; of 100,000 (its own limit) it holds some 50 MB.
+            "RAY_task_events_max_num_task_in_gcs": "2000",
             # Ray's logs live as long as the farm does: 16 MB a file, and the one before.
             "RAY_ROTATION_MAX_BYTES": str(16 << 20),
             "RAY_ROTATION_BACKUP_COUNT": "1",
@@ -127,6 +138,8 @@ class HeadPlan:
             # A front door that is gone is made anew after three bad answers; with 10 s between them that takes 30 s.
             "RAY_SERVE_PROXY_HEALTH_CHECK_PERIOD_S": "1",
             "RAY_SERVE_PROXY_HEALTH_CHECK_TIMEOUT_S": "3",
+            # On a busy machine a proxy comes up slowly; after the 5 s of Serve it is killed, and the start with it.
+            "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "60",
             # A replica that is replaced goes as soon as HAProxy knows; Serve's own 30 s would hold up every restart.
             "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "2",
             "RAY_SERVE_PROXY_MIN_DRAINING_PERIOD_S": "2",

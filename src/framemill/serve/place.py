@@ -2,22 +2,24 @@
 
 import socket
 
-from framemill.config import Settings
-from framemill.farm.place import Place
+from framemill.config import DataFolder, Settings
+from framemill.farm.place import Place, blobs_of, bucket_of
 from framemill.farm.slots import usual_slots
 from framemill.policy.admission import Limits
 from framemill.policy.retention import CacheLimits
 from framemill.serve.head import Front, front_of
 from framemill.services.fileplace import PROXY_BODY_BYTES, FilePlace
-from framemill.storage.local import LocalBlobs
+from framemill.store.database import Database
+from framemill.store.epochs import current_epoch
 
 
 def file_place(settings: Settings, front: Front | None = None) -> FilePlace:
     """Where uploads come in and outputs lie. `front`: what really is in front, where that is known."""
     folder = settings.folder
     return FilePlace(
-        blobs=LocalBlobs(folder.blobs),
+        blobs=blobs_of(settings),
         work=folder.work,
+        presigned=settings.presigned == "auto",
         min_free_bytes=settings.min_free_bytes,
         upload_bytes=settings.upload_bytes,
         body_bytes=None if (front or front_of(settings)) == "haproxy" else PROXY_BODY_BYTES,
@@ -34,8 +36,13 @@ def place_of(settings: Settings) -> Place:
         database=settings.database_url,
         slots=slots,
         machine=socket.gethostname(),
+        bucket=bucket_of(settings),
         limits=Limits(
-            active_jobs=settings.active_jobs or max(_LEAST_JOBS, 2 * slots), jobs_per_account=settings.jobs_per_account
+            active_jobs=settings.active_jobs or max(_LEAST_JOBS, 2 * slots),
+            jobs_per_account=settings.jobs_per_account,
+            jobs_per_door={
+                name: table["active_jobs"] for name, table in settings.doors.items() if "active_jobs" in table
+            },
         ),
         cache=CacheLimits(cache_bytes=settings.cache_bytes, cache_days=settings.cache_days),
         min_free_bytes=settings.min_free_bytes,
@@ -48,3 +55,11 @@ def place_of(settings: Settings) -> Place:
 
 #: Small jobs that are worked on at once on the smallest machine: most of a small job is waiting for somebody else.
 _LEAST_JOBS = 64
+
+
+def make_folders(database: Database, folder: DataFolder) -> None:
+    """Make a new farm's folders. One that has run has had them: where they are missing now, its disk is away."""
+    with database.reading() as conn:
+        if current_epoch(conn) == 0:
+            for path in (folder.work, folder.logs, folder.blobs):
+                path.mkdir(parents=True, exist_ok=True, mode=0o700)

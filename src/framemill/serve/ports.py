@@ -15,6 +15,8 @@ from framemill.errors import FarmError
 FIRST, LAST = 20_000, 32_700
 #: Ports for the replicas of the HTTP application; one that has ended keeps its own for a while.
 REPLICA_PORTS = 100
+#: Where `ray job submit` looks by itself, and everybody who knows Ray.
+USUAL_DASHBOARD = 8265
 _TRIES = 500
 
 IsFree = Callable[[int], bool]
@@ -49,14 +51,22 @@ class Ports(BaseModel):
         )
 
 
-def choose_ports(is_free: IsFree, drawn: random.Random, *, avoid: frozenset[int] = frozenset()) -> Ports:
-    """Free ports, at random: two farms that start at once should not look at the same ones. Raises `FarmError`."""
+def choose_ports(
+    is_free: IsFree, drawn: random.Random, *, avoid: frozenset[int] = frozenset(), dashboard: int | None = None
+) -> Ports:
+    """Free ports, at random: two farms that start at once should not look at the same ones. Raises `FarmError`.
+
+    `dashboard`: where Ray's is to be, free or not; none: `USUAL_DASHBOARD` where that is free, else anywhere.
+    """
+    if dashboard is None and USUAL_DASHBOARD not in avoid and is_free(USUAL_DASHBOARD):
+        dashboard = USUAL_DASHBOARD
+    avoid = avoid if dashboard is None else avoid | {dashboard}
     first = _first_of_free_row(is_free, drawn, avoid)
     taken = avoid | set(range(first, first + REPLICA_PORTS))
     singles = _free_ones(is_free, drawn, taken)
     return Ports(
         gcs=next(singles),
-        dashboard=next(singles),
+        dashboard=next(singles) if dashboard is None else dashboard,
         dashboard_agent=next(singles),
         client=next(singles),
         haproxy_stats=next(singles),

@@ -179,7 +179,8 @@ def _is_stray(pid: int, farm_id: str) -> bool:
 
 def _has_mark(pid: int, farm_id: str) -> bool:
     try:
-        return psutil.Process(pid).environ().get(MARK) == farm_id
+        # An empty mark is nobody's: it stands in processes that no farm has begun.
+        return bool(farm_id) and psutil.Process(pid).environ().get(MARK) == farm_id
     except (psutil.Error, OSError):
         return False
 

@@ -1,15 +1,10 @@
-"""What a farm keeps to itself: its key, and what it seals and signs with. Made where nobody has set them."""
+"""What a farm seals and signs with. Made where nobody has set it."""
 
-from framemill.config import Settings
-from framemill.sealing import Seals
-from framemill.serve.farmfile import make_secret
-
-
-def admin_key_of(settings: Settings) -> str:
-    """The key that opens every door. Raises OSError where it cannot be kept."""
-    if settings.admin_key is not None:
-        return settings.admin_key.get_secret_value()
-    return make_secret(settings.folder.admin_key)
+from framemill.config import Settings, load_settings
+from framemill.farm.place import Place
+from framemill.sealing import Seals, make_secret
+from framemill.storage.credentials import named_credentials
+from framemill.storage.keyring import Keyring
 
 
 def seals_of(settings: Settings) -> Seals:
@@ -17,3 +12,10 @@ def seals_of(settings: Settings) -> Seals:
     if settings.secret_key is not None:
         return Seals(settings.secret_key.get_secret_value())
     return Seals(make_secret(settings.folder.secret_key))
+
+
+def keyring_of(_place: Place) -> Keyring:
+    """What opens the stores that clients of the farm name, from the settings of this process's environment."""
+    settings = load_settings()
+    named = named_credentials(settings.credentials)
+    return Keyring(seals=seals_of(settings), named=named, networks=settings.allowed_networks)

@@ -5,6 +5,7 @@ from typing import Any
 
 import psutil
 
+from framemill.api.paths import NATIVE_V1
 from framemill.config import DataFolder
 from framemill.serve import front
 from framemill.serve.daemon import supervised
@@ -51,13 +52,15 @@ def _standing(farm: FarmFile, state: str, key: str | None, doing: str) -> dict[s
         "backlog_seconds": told.get("backlog_seconds"),
         "restarts": farm.restarts,
         "front": farm.front or None,
+        "ray_jobs": farm.ray_jobs or None,
+        "blobs": farm.blobs or None,
         "message": doing or why or (PROXY_IN_FRONT if farm.front == "python" else None),
     }
 
 
 def _told(farm: FarmFile, key: str | None) -> tuple[dict[str, Any], str | None]:
     try:
-        answer = front.ask(farm.url, "GET", "/v1/farm", key=key, timeout_seconds=_ASK_SECONDS)
+        answer = front.ask(farm.url, "GET", f"{NATIVE_V1}/farm", key=key, timeout_seconds=_ASK_SECONDS)
     except OSError as error:
         return {}, f"{farm.url} does not answer: {error}."
     told = answer.json()

@@ -17,13 +17,17 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from framemill import __version__
+from framemill.api.paths import NATIVE_V1
 from framemill.config import DataFolder, Settings, notify_socket, usable_cpus
 from framemill.errors import FarmError
+from framemill.farm.place import blobs_of, bucket_of
+from framemill.sealing import make_secret
 from framemill.serve import front, head, launch
 from framemill.serve.farmfile import (
     FarmFile,
+    admin_key_of,
     boot_id,
-    make_secret,
+    make_admin_password,
     mark_of,
     remove_farm,
     this_process,
@@ -33,7 +37,7 @@ from framemill.serve.fronting import write_wrapper
 from framemill.serve.guard import Guard
 from framemill.serve.leftovers import end_farm
 from framemill.serve.notify import notify
-from framemill.serve.ports import choose_ports, is_free
+from framemill.serve.ports import Ports, choose_ports, is_free
 from framemill.serve.processes import end_idlers
 from framemill.serve.race import first_of
 from framemill.serve.restarts import failures_after, pause_before
@@ -110,25 +114,30 @@ class Supervisor:
     # Before the first start
 
     def _prepare(self, dashboard: bool) -> head.HeadPlan:
+        blobs_of(self._settings).check()
         for folder in (self._folder.work, self._folder.logs, self._folder.blobs, self._folder.sign_of_life.parent):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         make_secret(self._folder.ray_token)
-        if self._settings.admin_key is None:
-            make_secret(self._folder.admin_key)
+        admin_key_of(self._settings)
+        make_admin_password(self._settings)
         head.forget(self._folder.gcs)
         haproxy = head.front_of(self._settings) == "haproxy"
         temp_dir = head.make_temp_dir()
         return head.HeadPlan(
             farm_id=secrets.token_hex(8),
-            ports=choose_ports(is_free, random.SystemRandom()),
+            ports=self._choose_ports(),
             temp_dir=temp_dir,
             token=self._folder.ray_token,
             gcs=self._folder.gcs if self._settings.gcs_storage == "rocksdb" else None,
             cpus=self._settings.slots or usable_cpus(),
-            dashboard=dashboard,
+            dashboard=dashboard and self._settings.ray_dashboard_port != 0,
+            dashboard_host=self._settings.host,
             haproxy=haproxy,
             haproxy_binary=write_wrapper(temp_dir.parent, head.haproxy_binary()) if haproxy else None,
         )
+
+    def _choose_ports(self) -> Ports:
+        return choose_ports(is_free, random.SystemRandom(), dashboard=self._settings.ray_dashboard_port or None)
 
     def _describe(self) -> FarmFile:
         return FarmFile(
@@ -144,7 +153,13 @@ class Supervisor:
             boot_id=boot_id(),
             log_dir=str(self._folder.logs),
             front="haproxy" if self._plan.haproxy else "python",
+            ray_jobs=self._ray_jobs(),
+            blobs="" if (bucket := bucket_of(self._settings)) is None else str(bucket),
         )
+
+    def _ray_jobs(self) -> str:
+        ours = self._plan
+        return front.local_url(ours.dashboard_host, ours.ports.dashboard) if ours.dashboard else ""
 
     # Keeping it up
 
@@ -169,7 +184,8 @@ class Supervisor:
                 self._speak(f"{str(error).splitlines()[0]} Starting again{f' in {pause:.0f} s' if pause else ''}.")
                 self._tell(state="starting", doing="starting again", restarts=self._farm.restarts + 1)
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._stop.wait(), pause)
+                    async with asyncio.timeout(pause):
+                        await self._stop.wait()
 
     async def _live(self) -> None:
         """One life of the head: returns when the farm is to end, and raises `FarmError` when it was lost."""
@@ -234,7 +250,8 @@ class Supervisor:
         path = self._folder.logs / "deploy.log"
         child = await launch.start_child(self._deployer, self._variables(), folder=self._plan.temp_dir, log=path)
         try:
-            status = await asyncio.wait_for(child.wait(), self._patience.deploy)
+            async with asyncio.timeout(self._patience.deploy):
+                status = await child.wait()
         except TimeoutError:
             raise FarmError(
                 _with_log(f"The deployer did not end within {self._patience.deploy:.0f} s.", path)
@@ -262,9 +279,9 @@ class Supervisor:
             log.warning(
                 "the cluster's state was set aside; it is kept in memory now", extra={"action": "gcs_set_aside"}
             )
-        ports = choose_ports(is_free, random.SystemRandom())
+        ports = self._choose_ports()
         self._plan = replace(self._plan, gcs=None, ports=ports)
-        self._tell(ports=ports, gcs_address=self._plan.address)
+        self._tell(ports=ports, gcs_address=self._plan.address, ray_jobs=self._ray_jobs())
 
     async def _clear_away(self) -> None:
         """End what is left of the head that was lost."""
@@ -285,7 +302,8 @@ class Supervisor:
         with contextlib.suppress(ProcessLookupError):
             process.terminate()
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(process.wait(), self._patience.end)
+            async with asyncio.timeout(self._patience.end):
+                await process.wait()
 
     def _drain(self) -> None:
         seconds = self._settings.drain_seconds
@@ -293,8 +311,8 @@ class Supervisor:
             answer = front.ask(
                 self._farm.url,
                 "POST",
-                "/v1/farm/drain",
-                key=self._admin_key(),
+                f"{NATIVE_V1}/farm/drain",
+                key=admin_key_of(self._settings),
                 body={"seconds": seconds},
                 timeout_seconds=seconds + 5.0,
             )
@@ -319,10 +337,6 @@ class Supervisor:
 
     def _variables(self) -> dict[str, str]:
         return {**self._settings.variables(), **self._plan.variables()}
-
-    def _admin_key(self) -> str:
-        known = self._settings.admin_key
-        return known.get_secret_value() if known is not None else make_secret(self._folder.admin_key)
 
     def _speak(self, sentence: str) -> None:
         with contextlib.suppress(OSError):  # the terminal is gone

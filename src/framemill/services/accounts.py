@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from framemill.errors import Conflict, Forbidden, NotFound
+from framemill.errors import BalanceTooLow, Conflict, Forbidden, NotFound
 from framemill.jobs.accounts import DEFAULT_ACCOUNT, Account, Quotas
 from framemill.jobs.model import Job, new_id
 from framemill.policy import quotas as policy
@@ -15,6 +15,7 @@ from framemill.services.callers import Caller
 from framemill.store import accounts as rows
 from framemill.store import ledger
 from framemill.store.database import Database
+from framemill.store.material import material_so_far
 from framemill.store.usage import add_used
 
 
@@ -117,7 +118,7 @@ class Accounts:
 def ensure_account(
     database: Database, account_id: str, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
 ) -> Account:
-    """The account of that id, made where there is none yet: a door's own users (`jellyfin:…`) come unannounced."""
+    """The account of that id, made where there is none yet: a door's own users (`media:…`) come unannounced."""
     with database.reading() as conn:
         found = rows.load_account(conn, account_id)
     if found is not None:
@@ -130,8 +131,8 @@ def admit_job(conn: Connection, caller: Caller, job: Job, *, outputs: int, estim
     """The job within its account's limits, counted, its estimate reserved; asked in the transaction that adds it.
 
     `estimate`: thousandths of a credit; none: nobody can tell yet, and then some balance has to be there.
-    Raises `Forbidden` and `TooMany` for what the quotas do not allow (an admin's are not asked), and `Forbidden` where
-    the account cannot pay.
+    Raises `Forbidden`, `QuotaExceeded` and `TooMany` for what the quotas do not allow (an admin's are not asked), and
+    `BalanceTooLow` where the account cannot pay.
     """
     account = rows.ensure_account(conn, job.account, now)
     if account.state == "suspended":
@@ -140,6 +141,8 @@ def admit_job(conn: Connection, caller: Caller, job: Job, *, outputs: int, estim
     if not caller.admin and account.quotas != Quotas():
         so_far = rows.jobs_so_far(conn, job.account, day)
         policy.allow_job(account.quotas, so_far, priority=job.priority, outputs=outputs, now=now)
+        if policy.limits_material(account.quotas):
+            policy.allow_material(account.quotas, material_so_far(conn, job.account, now))
         job = job.model_copy(update={"limits": policy.tightened(job.limits, account.quotas)})
     if account.balance is not None:
         _set_aside(conn, account, job, estimate, now)
@@ -151,11 +154,12 @@ def _set_aside(conn: Connection, account: Account, job: Job, estimate: int | Non
     ledger.expire(conn, now, account.id)
     if estimate is None:
         if not ledger.can_pay(conn, account.id, job.id, 1):
-            raise Forbidden("The account has no credits left: add some first.")
+            raise BalanceTooLow("The account has no credits left: add some first.", 1, account.available or 0)
         return
     most = estimate if job.limits.max_spend is None else min(estimate, job.limits.max_spend)
     if not ledger.reserve(conn, account.id, job.id, most, now=now):
-        raise Forbidden(f"The job costs about {most / 1000:g} credits, more than the account has left.")
+        told = f"The job costs about {most / 1000:g} credits, more than the account has left."
+        raise BalanceTooLow(told, most, account.available or 0)
 
 
 def within_quotas(conn: Connection, caller: Caller, job: Job) -> Job:

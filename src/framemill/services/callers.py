@@ -25,6 +25,9 @@ ROLE_SCOPES: Mapping[Role, frozenset[Scope]] = {
 }
 """What a user of that role may do."""
 
+READING: Scope = "jobs:read"
+"""What means the same in the words of every door, and changes nothing."""
+
 DEFAULT_ACCOUNT = accounts.DEFAULT_ACCOUNT
 
 
@@ -35,10 +38,15 @@ class Caller:
     account: str = DEFAULT_ACCOUNT
     """Whose the things are that they make."""
     scopes: frozenset[Scope] = ACCOUNT_SCOPES
+    narrowed: frozenset[str] | None = None
+    """What of that their key may do, in the words of the door that it was made at; none: all of it. Where those words
+    mean nothing, it reads jobs at most."""
     admin: bool = False
     """Sees every account, and may manage them."""
     actor: str = "cli"
     """For the audit trail: `admin`, `key:ID`, `user:ID`, `cli`."""
+    here: bool = False
+    """They can read the farm's own data folder: they may name any path, since they need no farm to read it."""
     request_id: str | None = None
     """What they asked it with, for the audit trail."""
 
@@ -51,6 +59,9 @@ class Caller:
         """Raise `Forbidden` where they may not do that."""
         if scope not in self.scopes:
             raise Forbidden(f"This key may not do that: it lacks the scope {scope}. Ask for a key that has it.")
+        if self.narrowed is not None and not (scope == READING and scope in self.narrowed):
+            told = f"This key was made for another API of the farm: here it may do no more than {READING}."
+            raise Forbidden(f"{told} Ask for one of the farm's own.")
 
     def need_admin(self) -> None:
         """Raise `Forbidden` unless they are an admin."""
@@ -60,5 +71,5 @@ class Caller:
 
 ADMIN = Caller(scopes=frozenset(SCOPES), admin=True, actor="admin")
 """Whoever holds the farm's own key."""
-OWNER = Caller(scopes=frozenset(SCOPES), admin=True, actor="cli")
+OWNER = Caller(scopes=frozenset(SCOPES), admin=True, actor="cli", here=True)
 """Whoever works on the farm's own data folder."""

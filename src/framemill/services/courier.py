@@ -39,9 +39,17 @@ AT_ONCE = 200
 """Messages on their way."""
 PER_HOST = 4
 """Of them to one receiver; to one that failed last time: 1."""
+REST_AFTER = 25
+"""Tries that a host may leave unanswered, or answer by a fault of its own, one after the other, before it is left alone
+for a while: whoever waits for another host is not held up by it."""
+REST_SECONDS = 30.0
 GATHER_SECONDS = 0.05
 """What happens within so long is looked at together."""
+QUIET_SECONDS = 0.25
+"""From one look to the next while much happens that nobody wants to hear of."""
 _TROUBLE_SECONDS = 5.0
+_FAULTS = 500
+"""Statuses from there on are faults of who answers."""
 
 
 class Writes(Protocol):
@@ -73,7 +81,7 @@ class Courier:
         writes: Writes,
         schemes: Mapping[str, Scheme],
         seals: Seals,
-        reach_of: Callable[[str], Reach],
+        reach: Reach,
         send: Send,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         chance: Callable[[], float] = random.random,
@@ -82,7 +90,7 @@ class Courier:
         self._writes = writes
         self._schemes = schemes
         self._seals = seals
-        self._reach_of = reach_of
+        self._reach = reach
         self._send = send
         self._clock = clock
         self._chance = chance
@@ -91,6 +99,13 @@ class Courier:
         self._under_way: dict[asyncio.Task[None], Due] = {}
         self._failing: set[str] = set()
         """Hosts whose last try failed."""
+        self._silent: Counter[str] = Counter()
+        """Tries that hosts did not answer, or by a fault of theirs, one after the other."""
+        self._resting: dict[str, float] = {}
+        """Until when, on the loop's clock, hosts are left alone."""
+        self._looked_at = 0.0
+        self._quiet = False
+        """Nothing was to be sent at the last look."""
         self.looks = 0
         """How often the store was asked; nothing is asked of it while nothing happens."""
 
@@ -120,6 +135,7 @@ class Courier:
     async def _look(self) -> tuple[bool, float | None]:
         """Make messages, and send what is due: whether there is more to do now, and else when (none: who knows)."""
         self.looks += 1
+        self._looked_at = asyncio.get_running_loop().time()
         made = await asyncio.to_thread(self._read_round)
         if made.seqs:
             epoch = self._writes.epoch
@@ -137,19 +153,22 @@ class Courier:
         letters, window_full, due_at = await asyncio.to_thread(self._read_due, room, busy, streams)
         for letter in letters:
             self._begin(letter)
+        self._quiet = not self._under_way
         seconds = None if due_at is None else max(0.0, (due_at - self._clock()).total_seconds())
         return made.full or (window_full and bool(letters)), seconds
 
     async def _rest(self, seconds: float | None) -> None:
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._awake.wait(), seconds)
-        await asyncio.sleep(GATHER_SECONDS)
+            async with asyncio.timeout(seconds):
+                await self._awake.wait()
+        rested = asyncio.get_running_loop().time() - self._looked_at
+        await asyncio.sleep(max(GATHER_SECONDS, QUIET_SECONDS - rested) if self._quiet else GATHER_SECONDS)
 
     # Reading, in threads
 
     def _read_round(self) -> Any:
         with self._database.reading() as conn:
-            return next_round(conn, self._schemes, self._clock())
+            return next_round(conn, self._schemes, self._clock(), self._seals)
 
     def _read_due(self, room: int, busy: set[str], streams: set[str]) -> tuple[list[_Letter], bool, datetime | None]:
         now = self._clock()
@@ -165,9 +184,10 @@ class Courier:
 
     def _busy(self) -> tuple[set[str], set[str]]:
         """Hosts that get nothing more for now, and streams of which something is on its way."""
-        hosts = Counter(due.host for due in self._under_way.values())
+        hosts, now = Counter(due.host for due in self._under_way.values()), asyncio.get_running_loop().time()
+        self._resting = {host: until for host, until in self._resting.items() if until > now}
         return (
-            {host for host, count in hosts.items() if count >= self._room_of(host)},
+            {host for host, count in hosts.items() if count >= self._room_of(host)} | self._resting.keys(),
             {due.stream for due in self._under_way.values()},
         )
 
@@ -214,10 +234,12 @@ class Courier:
             message.policy, answer, message.tries + 1, now=self._clock(), chance=self._chance(), once=message.by_hand
         )
         (self._failing.discard if found.state == "delivered" else self._failing.add)(message.host)
+        self._note_silence(message.host, answer)
 
         def note(conn: Connection) -> Webhook | None:
             noted = message_rows.note_try(conn, message, tried, found.state, found.due_at)
-            if not noted or hook is None or (found.state != "delivered" and (message.by_hand or message.kind == TEST)):
+            trial = message.by_hand or (message.kind == TEST and not message.policy.trials_count)
+            if not noted or hook is None or (found.state != "delivered" and trial):
                 return None
             before = webhook_rows.load_webhook(conn, hook.id)
             if before is None:
@@ -240,6 +262,16 @@ class Courier:
         if disabled is not None:
             log.warning("webhook %s is disabled: %s", disabled.id, disabled.message)
 
+    def _note_silence(self, host: str, answer: Answer) -> None:
+        if answer.status is not None and answer.status < _FAULTS:
+            del self._silent[host]
+            return
+        self._silent[host] += 1
+        if self._silent[host] >= REST_AFTER:
+            loop = asyncio.get_running_loop()
+            self._resting[host] = loop.time() + REST_SECONDS
+            loop.call_later(REST_SECONDS, self.wake)
+
     async def _tried(self, message: Message, hook: Webhook | None) -> tuple[Answer, Try]:
         """Send it; a fault of ours is an answer, too, or the message would be sent for ever."""
         now = self._clock()
@@ -248,7 +280,8 @@ class Courier:
             url = message.url if message.sealed_url is None else self._seals.opened(message.sealed_url)
             keys = secrets_for(message, hook, self._seals, now)
             headers = self._schemes[message.policy.scheme].headers(message, keys, now)
-            return await self._send(url, message.body.encode(), headers, seconds, self._reach_of(message.account))
+            reach = None if message.policy.trusted else self._reach
+            return await self._send(url, message.body.encode(), headers, seconds, reach)
         except FramemillError as error:
             return Answer(None), Try(at=now, error=error.message, seconds=0.0)
         except Exception as error:

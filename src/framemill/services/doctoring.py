@@ -12,9 +12,10 @@ from pathlib import Path
 import psutil
 
 from framemill import __version__
-from framemill.config import usable_cpus
+from framemill.config import Settings, usable_cpus
 from framemill.errors import FramemillError
 from framemill.farm.embedded import embedded_farm, workspace
+from framemill.farm.place import blobs_of, bucket_of
 from framemill.farm.slots import SLOT_BYTES, slots_for
 from framemill.jobs.settings import Value
 from framemill.media import ffmpeg
@@ -26,8 +27,10 @@ from framemill.media.capabilities import (
     graphics_devices,
     try_encoders,
 )
+from framemill.media.confine import unconfined
 from framemill.media.index import DECODE, FRAMEHASH
-from framemill.media.options import AUDIO_ENCODERS, ENCODERS
+from framemill.media.options import ENCODERS
+from framemill.media.soundcodecs import AUDIO_ENCODERS
 
 _LITTLE_DISK = 5 << 30  # bytes: less than a long film and its chunks take
 _FEW_FILES = 1024  # open files: Ray alone takes some hundred
@@ -57,6 +60,12 @@ class Facts(Value):
     disk_free_bytes: int
     disk_writable: bool
     open_files: int
+    unconfined: str = ""
+    """What processes that read media cannot be kept from here; empty: they can be kept from all of it."""
+    blobs: str = ""
+    """The bucket that the farm's machines share; empty: there is none."""
+    blobs_said: str = ""
+    """Why it will not do; empty: it will."""
 
     @property
     def slots(self) -> int:
@@ -101,6 +110,17 @@ def judge(facts: Facts) -> list[Problem]:
         grave=True,
     )
     problem(
+        bool(facts.blobs_said),
+        f"The farm's bucket cannot be used: {facts.blobs_said}",
+        "Look at FRAMEMILL_BLOBS_URL, FRAMEMILL_BLOBS_ENDPOINT and the key: `framemill config` shows where they stand.",
+        grave=True,
+    )
+    problem(
+        bool(facts.unconfined),
+        f"A film that takes over a decoder could do more than it should: {facts.unconfined}.",
+        "Run it on Linux 6.12 or newer, or in a container without network; and take films from people you trust only.",
+    )
+    problem(
         facts.disk_free_bytes < _LITTLE_DISK,
         f"{facts.folder} has {_gb(facts.disk_free_bytes)} free; a long film and its chunks may take more.",
         "Free some room, or write to another disk: work lies beside the destination.",
@@ -130,11 +150,12 @@ def _gb(size: float) -> str:
     return f"{size / (1 << 30):.1f} GiB"
 
 
-async def examine(folder: Path) -> Facts:
-    """Look at this machine; `folder`: where outputs would go. Starts a farm in it, and ends it again."""
+async def examine(folder: Path, settings: Settings) -> Facts:
+    """Look at this machine; `folder`: where outputs would go. What the settings name is tried, too."""
     encoders = await try_encoders([*VIDEO_ENCODERS, *SOUND_ENCODERS, *HARDWARE_ENCODERS])
     memory = psutil.virtual_memory()
     there = await asyncio.to_thread(_nearest, folder)
+    bucket = bucket_of(settings)
     return Facts(
         framemill=__version__,
         python=platform.python_version(),
@@ -150,9 +171,20 @@ async def examine(folder: Path) -> Facts:
         ray=version("ray"),
         folder=str(there),
         disk_free_bytes=shutil.disk_usage(there).free,
+        unconfined=unconfined(),
         disk_writable=os.access(there, os.W_OK),
+        blobs="" if bucket is None else str(bucket),
+        blobs_said=await asyncio.to_thread(_checked, settings),
         open_files=psutil.Process().rlimit(psutil.RLIMIT_NOFILE)[0] if hasattr(psutil, "RLIMIT_NOFILE") else _FEW_FILES,
     )
+
+
+def _checked(settings: Settings) -> str:
+    try:
+        blobs_of(settings).check()
+    except FramemillError as error:
+        return error.message
+    return ""
 
 
 def start_farm(facts: Facts, *, verbose: bool) -> Facts:

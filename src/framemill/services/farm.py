@@ -1,17 +1,18 @@
 """What any front door may ask of the farm as a whole. Truth is in the store, so this works without a coordinator."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from framemill.jobs.model import Waiting
+from framemill.jobs.states import ACTIVE_JOB, JobState
 from framemill.services.jobs import Nudge
 from framemill.services.waiting import farm_now, farm_waiting
 from framemill.store import doors
 from framemill.store.database import Database
 from framemill.store.farm import set_paused
-from framemill.store.listing import count_ended
+from framemill.store.listing import JobFilter, count_ended, find_jobs
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,28 @@ def counted(database: Database, account: str | None, now: datetime) -> Counted:
             count_ended(conn, account, now - timedelta(hours=1)),
             count_ended(conn, account, now - timedelta(days=1)),
         )
+
+
+class Backlog(NamedTuple):
+    """Jobs that nobody works on at the moment, though they could be."""
+
+    jobs: int
+    oldest_seconds: float
+    """How long the one that has waited longest has been in its state; 0 where there is none."""
+
+
+def backlog(database: Database, worked_on: Collection[str], now: datetime) -> Backlog:
+    """What waits; `worked_on`: the jobs of which something is carried out."""
+    with database.reading() as conn:
+        counts = doors.count_active(conn)
+        wanted = JobFilter(states=_COULD_BE_WORKED_ON, oldest_first=True)
+        oldest = find_jobs(conn, wanted, limit=len(worked_on) + 1).jobs
+    waiting = sum(counts.get(state, 0) for state in _COULD_BE_WORKED_ON) - len(worked_on)
+    since = min((job.entered_at for job in oldest if job.id not in worked_on), default=now)
+    return Backlog(max(0, waiting), max(0.0, (now - since).total_seconds()))
+
+
+_COULD_BE_WORKED_ON = ACTIVE_JOB - {JobState.HELD, JobState.CANCELLING}
 
 
 def pause(database: Database, nudge: Nudge, *, paused: bool) -> None:

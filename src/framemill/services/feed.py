@@ -22,8 +22,8 @@ from framemill.store.queue import newest_seq
 
 log = logging.getLogger(__name__)
 
-TICK_SECONDS = 0.25
-PROGRESS_TICKS = 4
+TICK_SECONDS = 0.1
+PROGRESS_TICKS = 10
 """Ticks between two looks at how far jobs are."""
 NEWS_AT_ONCE = 500
 MOST_BEHIND = 2000
@@ -33,7 +33,7 @@ _PROGRESS_PATIENCE_SECONDS = 2.0
 Render: TypeAlias = Callable[[Occasion], str]
 """Writes what happened to a job for those who listen to a whole account."""
 ProgressOf: TypeAlias = Callable[[Sequence[str]], Coroutine[Any, Any, Mapping[str, Mapping[str, Any]]]]
-"""`frames` and `frames_planned` of jobs, as the coordinator knows them. Raises `FarmError`."""
+"""`frames`, `frames_planned` and `share` of jobs, as the coordinator knows them. Raises `FarmError`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +54,8 @@ class Progress:
     frames: int
     frames_planned: int
     pace: Pace
+    share: float | None = None
+    """Of all that is encoded, by what it takes; none: the frames tell it."""
 
 
 Told: TypeAlias = News | Progress
@@ -86,7 +88,8 @@ class Listener:
         if self._lost:
             raise Lagging
         try:
-            return await asyncio.wait_for(self._queue.get(), seconds)
+            async with asyncio.timeout(seconds):
+                return await self._queue.get()
         except TimeoutError:
             return None
 
@@ -178,9 +181,12 @@ class Feed:
             return
         now = asyncio.get_running_loop().time()
         for job_id, frames in told.items():
+            if "bytes" in frames and not frames["frames_planned"]:  # nothing is encoded yet
+                continue
             seen = Seen(now, int(frames["frames"]), int(frames["frames_planned"]))
             self._seen[job_id] = kept(self._seen.get(job_id, ()), seen)
-            progress = Progress(job_id, seen.frames, seen.planned, pace_of(self._seen[job_id]))
+            pace = pace_of(self._seen[job_id])
+            progress = Progress(job_id, seen.frames, seen.planned, pace, frames.get("share"))
             for listener in self._listeners:
                 if listener.job_id == job_id and listener.running:
                     listener.hear(progress)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-from framemill.storage.local import LocalBlobs
+from framemill.storage.blobs import Blobs, Straight
 from framemill.storage.receiving import Bounds
 
 PROXY_BODY_BYTES = 64 << 20
@@ -19,9 +19,11 @@ PROXY_WHY = (
 class FilePlace:
     """The place."""
 
-    blobs: LocalBlobs
+    blobs: Blobs
     work: Path
     """Outputs that stay here, or have not been delivered yet."""
+    presigned: bool = True
+    """Where the blobs are in a bucket, clients send and fetch files there, by links that the bucket itself takes."""
     min_free_bytes: int = 0
     upload_bytes: int | None = None
     """Most that one upload may hold; none: as much as there is room for."""
@@ -29,6 +31,11 @@ class FilePlace:
     """Most that one body may hold, on its way in or out; none: any number."""
     upload_days: float = 7.0
     """How long an upload that nobody finishes or uses is kept."""
+
+    @property
+    def straight(self) -> Straight | None:
+        """Where clients are sent to with files, and for them; None: they come and go through the farm."""
+        return self.blobs.straight if self.presigned else None
 
     @property
     def kept_for(self) -> timedelta:

@@ -14,8 +14,10 @@ have to know what its route answers, and hold the write lock while that is writt
 Answers are sealed, since one may hold a new key; of requests a keyed hash is kept, since one may hold a password.
 """
 
+import asyncio
 import hashlib
 import hmac
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -28,9 +30,10 @@ from framemill.store import idempotency as rows
 from framemill.store.database import Database
 from framemill.store.idempotency import Claim
 from framemill.store.pruning import KEEP_ANSWERS
+from framemill.store.writer import Writer
 
 HELD_FOR = timedelta(seconds=60)
-"""Longer than any request takes that makes something."""
+"""Whoever carries a request out says more often than that that they are still at it (`Once.still_at_it`)."""
 
 Headers = Sequence[tuple[str, str]]
 
@@ -49,7 +52,9 @@ class Ids:
 
     def __init__(self, seed: str | None = None) -> None:
         self._seed = seed
-        self._made = 0
+        self._part = ""
+        self._first = 0
+        self._made: Counter[str] = Counter()
 
     @property
     def again(self) -> bool:
@@ -60,29 +65,46 @@ class Ids:
         """The next one."""
         if self._seed is None:
             return new_id()
-        self._made += 1
-        return nth(self._seed, self._made - 1)
+        self._made[self._part] += 1
+        return nth(self._seed, self._first + self._made[self._part] - 1, self._part)
+
+    def turn_to(self, part: str, first: int = 0) -> None:
+        """What comes next belongs to that part of the request: its ids do not depend on what other parts have made.
+
+        `first`: the number that they sort by.
+        """
+        self._part = part
+        self._first = first
 
 
-def nth(seed: str, number: int) -> str:
-    """A UUIDv7 of the seed's millisecond that follows from it and the number; they sort by their numbers up to 4095."""
+def nth(seed: str, number: int, part: str = "") -> str:
+    """A UUIDv7 of the seed's millisecond that follows from it, the part and the number.
+
+    Those of a part sort by their numbers up to 4095.
+    """
     moment = UUID(seed).int >> 80
-    rest = int.from_bytes(hashlib.sha256(f"{seed}/{number}".encode()).digest()[:8]) & ((1 << 62) - 1)
+    told = f"{seed}/{number}/{part}" if part else f"{seed}/{number}"
+    rest = int.from_bytes(hashlib.sha256(told.encode()).digest()[:8]) & ((1 << 62) - 1)
     return str(UUID(int=moment << 80 | 7 << 76 | min(number, 0xFFF) << 64 | 2 << 62 | rest))
 
 
 class Once:
-    """Claims requests and keeps their answers. Plain functions, called in threads."""
+    """Claims requests and keeps their answers: from an event loop, written with whatever else is being written."""
 
     def __init__(
-        self, database: Database, seals: Seals, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+        self,
+        database: Database,
+        seals: Seals,
+        writer: Writer,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._database = database
+        self._writer = writer
         self._seals = seals
         self._key = seals.key("idempotency")
         self._clock = clock
 
-    def begun(self, account: str, key: str, request: Sequence[bytes]) -> Claim | Kept | None:
+    async def begun(self, account: str, key: str, request: Sequence[bytes]) -> Claim | Kept | None:
         """Our claim: carry it out; or what came of it before; or none: somebody is at it, ask again.
 
         `request`: method, path and body. Raises `KeyReused` where the key belongs to another request.
@@ -98,27 +120,36 @@ class Once:
             made_id=new_id(),
             created_at=now,
         )
-        with self._database.reading() as conn:  # most who come a second time come late
-            found = rows.load_claim(conn, account, key)
+        found = await asyncio.to_thread(self._known, account, key)  # most who come a second time come late
         if found is None or found.status is None or found.created_at < now - KEEP_ANSWERS:
-            with self._database.writing() as conn:
-                found = rows.claim(conn, fresh, forgotten_before=now - KEEP_ANSWERS, given_up_before=now - HELD_FOR)
+            found = await self._writer.write(
+                lambda conn: rows.claim(
+                    conn, fresh, forgotten_before=now - KEEP_ANSWERS, given_up_before=now - HELD_FOR
+                )
+            )
         if found.request_hash != told:
             raise KeyReused("This Idempotency-Key belongs to another request: take a new one for each.")
         if found.status is not None:
             return Kept(found.status, [(name, value) for name, value in found.headers], self._opened(found.body))
         return found if found.holder == holder else None
 
-    def answered(self, mine: Claim, status: int, headers: Headers, body: bytes) -> None:
+    async def answered(self, mine: Claim, status: int, headers: Headers, body: bytes) -> None:
         """Keep the answer, unless somebody else has taken the request over meanwhile: theirs says the same."""
         sealed = self._seals.seal(body.decode("latin-1")).encode()
-        with self._database.writing() as conn:
-            rows.answered(conn, mine, status, headers, sealed)
+        await self._writer.write(lambda conn: rows.answered(conn, mine, status, headers, sealed))
 
-    def let_go(self, mine: Claim) -> None:
+    async def still_at_it(self, mine: Claim) -> None:
+        """Nobody is to take the request over yet."""
+        now = self._clock()
+        await self._writer.write(lambda conn: rows.hold_on(conn, mine, now))
+
+    async def let_go(self, mine: Claim) -> None:
         """Nothing that is worth keeping came of it: the next try begins at once."""
-        with self._database.writing() as conn:
-            rows.let_go(conn, mine)
+        await self._writer.write(lambda conn: rows.let_go(conn, mine))
+
+    def _known(self, account: str, key: str) -> Claim | None:
+        with self._database.reading() as conn:
+            return rows.load_claim(conn, account, key)
 
     def _opened(self, sealed: bytes | None) -> bytes:
         return b"" if sealed is None else self._seals.opened(sealed.decode()).encode("latin-1")

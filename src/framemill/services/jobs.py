@@ -3,49 +3,49 @@
 The coordinator need not be alive: whatever was wished stands in the store, and the next one reads it there.
 """
 
+import asyncio
 from collections.abc import Callable, Collection, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any, Literal, TypeAlias, TypeVar
+from typing import Literal, TypeAlias, TypeVar
 
-from pydantic import AwareDatetime, Field
 from sqlalchemy import Connection
 
-from framemill.errors import Conflict, InvalidTransition, NotFound, StaleWrite, WrongUse
+from framemill.errors import Conflict, InvalidTransition, NotFound, StaleWrite
 from framemill.jobs import lifecycle
-from framemill.jobs.model import ChunkRow, Delivery, Event, Input, Job, Keep, Limits, Output, Waiting, could_be_id
-from framemill.jobs.settings import RunSettings, Value
+from framemill.jobs.model import (
+    NATIVE,
+    OWN_DOORS,
+    ChunkRow,
+    Delivery,
+    Event,
+    Input,
+    Job,
+    Output,
+    Waiting,
+    could_be_id,
+)
 from framemill.jobs.states import (
     ENDED_JOB,
-    INPUT_TRANSITIONS,
     CancelAsked,
-    FetchAgain,
-    InputState,
     JobEvent,
     JobState,
     RetryAsked,
     StartAsked,
-    advance,
 )
 from framemill.services import audit, sources
 from framemill.services.accounts import admit_job, within_quotas
-from framemill.services.callbacks import CallbackRequest, Desk, taken
 from framemill.services.callers import OWNER, Caller
+from framemill.services.desk import Desk
+from framemill.services.editing import Editor, Rewrite, Rewritten
+from framemill.services.fields import about
 from framemill.services.idempotency import Ids
-from framemill.services.parts import (
-    MOST_OUTPUTS,
-    InputRequest,
-    OutputRequest,
-    about,
-    input_changed,
-    input_of,
-    inputs_of,
-    output_changed,
-    output_of,
-    outputs_of,
-    refuse_overwriting_any,
-)
-from framemill.services.submission import JobRequest, new_job, refuse_incomplete
+from framemill.services.inputs import InputRequest, inputs_of
+from framemill.services.parts import OutputRequest, refuse_overwriting_any
+from framemill.services.paths import open_inputs
+from framemill.services.starting import forgive, refusal, refuse_deleted, refuse_unready
+from framemill.services.submission import ALWAYS_CHANGED, JobChanges, JobRequest, new_job, refuse_incomplete
 from framemill.services.waiting import Why, explain, farm_now, waiting_of
 from framemill.store import doors
 from framemill.store import jobs as job_rows
@@ -53,16 +53,16 @@ from framemill.store.chunks import load_chunks
 from framemill.store.database import Database
 from framemill.store.deliveries import load_deliveries
 from framemill.store.events import events_of
-from framemill.store.listing import JobFilter, find_jobs
+from framemill.store.listing import JobFilter, find_jobs, nth_page
+from framemill.store.writer import Writer
 
 Nudge: TypeAlias = Callable[[Sequence[str]], None]
 """Tells the coordinator which jobs have changed (none: the farm itself). It raises nothing and waits for nothing: a
 nudge that is lost costs time only."""
 
 Result = TypeVar("Result")
-Part = TypeVar("Part", Input, Output)
-_Rewritten: TypeAlias = tuple[Job, Sequence[Input], Sequence[Output]]
-"""A job as it shall be, with its parts."""
+Submission: TypeAlias = tuple[Job, list[Input], list[Output]]
+"""A new job with its parts."""
 
 _MOST_TRIES = 10  # writers of one job are few: its owner, the coordinator
 
@@ -92,30 +92,12 @@ class Page:
     """None: there are no more."""
 
 
-class JobChanges(Value):
-    """What is to be changed of a job; fields that are not set stay."""
-
-    inputs: tuple[InputRequest, ...] = ()
-    outputs: tuple[OutputRequest, ...] = ()
-    run: RunSettings = RunSettings()
-    limits: Limits = Limits()
-    callbacks: tuple[CallbackRequest, ...] = ()
-    fairness_key: str = ""
-    on_input_error: Keep = "fail"
-    on_output_error: Keep = "fail"
-    priority: int = 0
-    deadline: AwareDatetime | None = None
-    metadata: dict[str, Any] = Field(default_factory=dict)
-
-
-#: What may be changed at any time; the rest only while the job is held.
-ALWAYS_CHANGED = frozenset({"priority", "deadline", "metadata"})
-
-
 class Jobs:
-    """The jobs that a caller may see, over the store. Plain functions: an event loop calls them in threads.
+    """The jobs that a caller may see, over the store. Plain functions: an event loop calls them in threads; what it is
+    asked many times at once, it awaits (`joined`).
 
-    All raise `NotFound` for a job that is not there, or is another account's.
+    All raise `NotFound` for a job that is not there, or is another account's. Through the farm's own doors all jobs of
+    the account are seen; any other shows those that came through it.
     """
 
     def __init__(
@@ -124,7 +106,7 @@ class Jobs:
         nudge: Nudge,
         *,
         caller: Caller = OWNER,
-        door: str = "native",
+        door: str = NATIVE,
         ids: Ids | None = None,
         desk: Desk | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
@@ -143,45 +125,74 @@ class Jobs:
 
     def submitted(self, request: JobRequest) -> Shown:
         """The same, with the job's parts."""
-        made = self._new(request, self._clock())
-        with self._database.writing() as conn:
-            job, inputs, outputs = self._admitted(conn, *made)
-            farm = farm_now(conn, job.created_at)
-        self._nudge([job.id])
-        return Shown(job, inputs, outputs, waiting_of(job, inputs, farm))
+        return self._alone(self._fresh([request]))[0]
 
     def submitted_all(self, requests: Sequence[JobRequest]) -> list[Shown]:
         """Write several new jobs, all or none of them; the error's `param` names the one that is wrong."""
+        return self._alone(self._fresh(requests, batch=True))
+
+    async def joined(self, writer: Writer, request: JobRequest) -> Shown:
+        """`submitted`, from an event loop and in one transaction with whatever else is being written."""
+        return (await self._together(writer, await asyncio.to_thread(self._fresh, [request])))[0]
+
+    async def joined_all(
+        self, writer: Writer, requests: Sequence[JobRequest], *, alike: bool = False, parts: Sequence[str] = ()
+    ) -> list[Shown]:
+        """The same of `submitted_all`. `alike`: all come of one wish, so the error's `param` names none of them.
+
+        `parts`: what each of them is within that wish, so that it has the same id at every try, whatever is beside it.
+        """
+        fresh = await asyncio.to_thread(self._fresh, requests, batch=not alike, parts=parts)
+        return await self._together(writer, fresh)
+
+    def _fresh(
+        self, requests: Sequence[JobRequest], *, batch: bool = False, parts: Sequence[str] = ()
+    ) -> list[Submission]:
+        """New jobs, checked; nothing is written."""
         now = self._clock()
         made = []
         for position, request in enumerate(requests):
-            with about(f"jobs.{position}"):
+            if parts:
+                self._ids.turn_to(parts[position])
+            with about(f"jobs.{position}") if batch else nullcontext():
                 made.append(self._new(request, now))
+        return made
+
+    def _alone(self, fresh: Sequence[Submission]) -> list[Shown]:
         with self._database.writing() as conn:
-            made = [self._admitted(conn, *each) for each in made]
-            farm = farm_now(conn, now)
-        self._nudge([job.id for job, _, _ in made])
+            made = self._written(conn, fresh)
+        self._nudge([one.job.id for one in made])
+        return made
+
+    async def _together(self, writer: Writer, fresh: Sequence[Submission]) -> list[Shown]:
+        made = await writer.write(lambda conn: self._written(conn, fresh))
+        self._nudge([one.job.id for one in made])
+        return made
+
+    def _written(self, conn: Connection, fresh: Sequence[Submission]) -> list[Shown]:
+        """Write new jobs, and show them. Harmless when it is done again after a transaction that came to nothing."""
+        made = [self._admitted(conn, *each) for each in fresh]
+        farm = farm_now(conn, self._clock())
         return [Shown(job, inputs, outputs, waiting_of(job, inputs, farm)) for job, inputs, outputs in made]
 
-    def tried(self, request: JobRequest) -> tuple[Job, list[Input], list[Output]]:
+    def tried(self, request: JobRequest) -> Submission:
         """What a new job would be; nothing is written. Raises as `submit` does, also where a held job lacks a part."""
         refuse_incomplete(request.inputs, request.outputs)
         return self._new(request, self._clock())
 
-    def _new(self, request: JobRequest, now: datetime) -> tuple[Job, list[Input], list[Output]]:
+    def _new(self, request: JobRequest, now: datetime) -> Submission:
         request = request.model_copy(update={"inputs": self._named(request.inputs)})
         return new_job(request, caller=self._caller, door=self._door, now=now, job_id=self._ids(), desk=self._desk)
 
     def _named(self, inputs: Sequence[InputRequest]) -> tuple[InputRequest, ...]:
-        """Those that are uploads, under the names that these have."""
-        if all(one.upload_id is None for one in inputs):
+        """Those that are like another job's as what these are, and uploads under the names that they have."""
+        if all(one.upload_id is None and one.like is None for one in inputs):
             return tuple(inputs)
         with self._database.reading() as conn:
+            inputs = sources.alike(conn, inputs, self._caller, self._own_door, self._desk)
             return sources.named(conn, inputs, self._caller)
 
-    def _admitted(
-        self, conn: Connection, job: Job, inputs: list[Input], outputs: list[Output]
-    ) -> tuple[Job, list[Input], list[Output]]:
+    def _admitted(self, conn: Connection, job: Job, inputs: list[Input], outputs: list[Output]) -> Submission:
         """Write a new job; what an earlier try of the same request has written is told again."""
         known = job_rows.load_job(conn, job.id) if self._ids.again else None
         if known is not None:
@@ -197,8 +208,17 @@ class Jobs:
     def found(self, wanted: JobFilter, limit: int = 50, cursor: str | None = None) -> Page:
         """Those of the jobs that the filter lets through; its account is the caller's."""
         with self._database.reading() as conn:
-            jobs, next_cursor = find_jobs(conn, replace(wanted, account=self._caller.sees), cursor, limit)
+            jobs, next_cursor = find_jobs(conn, self._mine(wanted), cursor, limit)
             return Page(self._shown(conn, jobs), next_cursor)
+
+    def paged(self, wanted: JobFilter, size: int, number: int) -> tuple[Sequence[Shown], int]:
+        """The page of that number (the first: 1), and how many jobs there are in all; see `listing.nth_page`."""
+        with self._database.reading() as conn:
+            jobs, count = nth_page(conn, self._mine(wanted), size, number)
+            return self._shown(conn, jobs), count
+
+    def _mine(self, wanted: JobFilter) -> JobFilter:
+        return replace(wanted, account=self._caller.sees, door=self._own_door or wanted.door)
 
     def shown(self, job_id: str) -> Shown:
         """A job with all its parts."""
@@ -214,19 +234,31 @@ class Jobs:
 
         Raises `Conflict` for what can only be changed while the job is held, and as `submission.new_job` does.
         """
-        named = changes.model_fields_set
+        return self._edited(job_id, changes.model_fields_set, self._editor.changed(changes))
 
-        def rewrite(job: Job, inputs: Sequence[Input], outputs: Sequence[Output]) -> _Rewritten:
-            if "inputs" in named:
-                inputs = inputs_of(job_id, self._named(changes.inputs), {one.id: one for one in inputs})
-            if "outputs" in named:
-                outputs = outputs_of(job_id, changes.outputs, inputs, {one.id: one for one in outputs})
-            plain = {name: getattr(changes, name) for name in named - {"inputs", "outputs"}}
-            if "callbacks" in named:
-                plain["callbacks"] = taken(changes.callbacks, job.account, self._desk)
-            return lifecycle.amend(job, **plain), inputs, outputs
+    def edited_by(
+        self,
+        job_id: str,
+        named: Collection[str],
+        changes_of: Callable[[Shown], JobChanges],
+        begins: Callable[[Shown], bool] = lambda _: False,
+    ) -> Job:
+        """`edited`, by changes that follow from how the job stands: they are worked out anew where it has moved on.
 
-        return self._edited(job_id, named, rewrite)
+        `named`: what they may set; `begins`: whether the job, one that is held, is started as it is then, in the same
+        transaction. Raises as `edited` does, and `Conflict` where it cannot be started so.
+        """
+
+        def rewrite(job: Job, inputs: Sequence[Input], outputs: Sequence[Output]) -> Rewritten:
+            return self._editor.changed(changes_of(Shown(job, inputs, outputs)))(job, inputs, outputs)
+
+        return self._edited(job_id, named, rewrite, begins)
+
+    def as_edited(self, job_id: str, changes: JobChanges) -> Shown:
+        """A job as `edited` would leave it; nothing is written. Raises as that does for what does not fit."""
+        shown = self.shown(job_id)
+        job, inputs, outputs = self._editor.changed(changes)(shown.job, shown.inputs, shown.outputs)
+        return replace(shown, job=job, inputs=inputs, outputs=outputs)
 
     def input_set(self, job_id: str, wanted: InputRequest) -> str:
         """Add an input to a held job, or change what is set in `wanted` of the one with its id; the input's id.
@@ -234,54 +266,29 @@ class Jobs:
         Raises as `edited` does, and `NotFound` where the job has no such input.
         """
         told: list[str] = []
-
-        def rewrite(job: Job, inputs: Sequence[Input], outputs: Sequence[Output]) -> _Rewritten:
-            before = None if wanted.id is None else _part(inputs, wanted.id, "input")
-            if before is None and inputs:
-                raise WrongUse("A job takes one input, and has it: change that one, or submit a job for each source.")
-            (asked,) = self._named([wanted if before is None else input_changed(before, wanted)])
-            made = input_of(job_id, asked, len(inputs) if before is None else before.position, before)
-            told[:] = [made.id]
-            return lifecycle.amend(job), _replaced(inputs, before, made), outputs
-
-        self._edited(job_id, {"inputs"}, rewrite)
+        self._edited(job_id, {"inputs"}, self._editor.input_set(wanted, told))
         return told[0]
 
     def output_set(self, job_id: str, wanted: OutputRequest) -> str:
         """The same for an output."""
         told: list[str] = []
-
-        def rewrite(job: Job, inputs: Sequence[Input], outputs: Sequence[Output]) -> _Rewritten:
-            before = None if wanted.id is None else _part(outputs, wanted.id, "output")
-            if before is None and len(outputs) >= MOST_OUTPUTS:
-                raise WrongUse(f"A job takes {MOST_OUTPUTS} outputs, and has them.")
-            asked = wanted if before is None else output_changed(before, wanted)
-            others = [one for one in outputs if one is not before]
-            position = len(outputs) if before is None else before.position
-            made = output_of(job_id, asked, position, inputs, others=others, before=before)
-            told[:] = [made.id]
-            return lifecycle.amend(job), inputs, _replaced(outputs, before, made)
-
-        self._edited(job_id, {"outputs"}, rewrite)
+        self._edited(job_id, {"outputs"}, self._editor.output_set(wanted, told))
         return told[0]
 
     def part_removed(self, job_id: str, part: Literal["inputs", "outputs"], part_id: str) -> None:
         """Take an input or an output from a held job. Raises as `edited` does, and `NotFound`."""
+        self._edited(job_id, {part}, self._editor.without(part, part_id))
 
-        def rewrite(job: Job, inputs: Sequence[Input], outputs: Sequence[Output]) -> _Rewritten:
-            if part == "inputs":
-                gone = _part(inputs, part_id, "input")
-                return lifecycle.amend(job), [one for one in inputs if one is not gone], outputs
-            lost = _part(outputs, part_id, "output")
-            return lifecycle.amend(job), inputs, [one for one in outputs if one is not lost]
-
-        self._edited(job_id, {part}, rewrite)
+    @property
+    def _editor(self) -> Editor:
+        return Editor(caller=self._caller, desk=self._desk, named=self._named)
 
     def _edited(
         self,
         job_id: str,
         named: Collection[str],
-        rewrite: Callable[[Job, Sequence[Input], Sequence[Output]], "_Rewritten"],
+        rewrite: Rewrite,
+        begins: Callable[[Shown], bool] = lambda _: False,
     ) -> Job:
         early = sorted(set(named) - ALWAYS_CHANGED)
 
@@ -297,6 +304,9 @@ class Jobs:
             amended, inputs_now, outputs_now = rewrite(job, inputs, outputs)
             if "inputs" in named and "outputs" not in named:
                 refuse_overwriting_any(inputs_now, outputs_now)
+            starts = amended.state is JobState.HELD and begins(Shown(amended, inputs_now, outputs_now))
+            if starts:
+                refuse_unready(amended, inputs_now, outputs_now)
             told = {"state": job.state.value, "attempt": job.attempt, "changed": sorted(named)}
             with self._database.writing() as conn:
                 if {"limits", "priority"} & set(named):
@@ -306,13 +316,42 @@ class Jobs:
                     doors.replace_inputs(conn, job_id, inputs_now)
                 if "outputs" in named:
                     doors.replace_outputs(conn, job_id, outputs_now)
-            return amended
+                return self._started(conn, amended) if starts else amended
 
         return self._done(job_id, edit)
+
+    def _started(self, conn: Connection, job: Job) -> Job:
+        now = self._clock()
+        moved, instructions = lifecycle.handle(job, StartAsked(), now)
+        (notice,) = (each for each in instructions if isinstance(each, lifecycle.Notify))
+        job_rows.save_job(conn, moved, job.version, notice.kind, notice.data, now=now)
+        return moved
 
     def started(self, job_id: str) -> Job:
         """Start a held job. Raises `Conflict` for any other."""
         return self._moved(job_id, StartAsked())
+
+    def started_with(self, job_id: str, wanted: Sequence[InputRequest]) -> Job:
+        """Start a held job with these inputs and no others, at one go: so nothing is fetched of what still waits.
+
+        Raises `Conflict` for a job that is not held, or has inputs, and as `edited` does.
+        """
+
+        def start() -> Job:
+            with self._database.reading() as conn:
+                job, known, outputs = self._loaded(conn, job_id)
+            if job.state is not JobState.HELD or known:
+                raise Conflict(f"Job {job_id} is {job.state}, or has inputs: it cannot be started with others.")
+            opened = open_inputs(self._named(wanted), self._caller, self._desk)
+            inputs = inputs_of(job_id, opened, account=job.account, desk=self._desk, limits=job.limits)
+            refuse_overwriting_any(inputs, outputs)
+            refuse_unready(job, inputs, outputs)
+            with self._database.writing() as conn:
+                moved = self._started(conn, job)
+                doors.replace_inputs(conn, job_id, inputs)
+            return moved
+
+        return self._done(job_id, start)
 
     def cancelled(self, job_id: str) -> Job:
         """Cancel a job; one that is worked on is `cancelling` until nobody does any more. Raises `Conflict`.
@@ -324,7 +363,8 @@ class Jobs:
     def retried(self, job_id: str) -> Job:
         """Do a job that has ended once more, as a new attempt. Raises `Conflict` for one that has not.
 
-        Inputs that failed are fetched again; what the last attempt published stays until the new one is verified.
+        Inputs that failed are fetched again; what the last attempt published stays until the new one is verified. What
+        was withdrawn is made again; not where it was withdrawn with a video, which is a `Conflict`, too.
         """
         return self._moved(job_id, RetryAsked())
 
@@ -372,15 +412,17 @@ class Jobs:
                     return job
                 now = self._clock()
                 if isinstance(event, StartAsked):
-                    _refuse_bare(job, inputs, outputs)
+                    refuse_unready(job, inputs, outputs)
+                if isinstance(event, RetryAsked):
+                    refuse_deleted(conn, job)
                 try:
                     moved, instructions = lifecycle.handle(job, event, now)
                 except InvalidTransition:
-                    raise Conflict(_refusal(job, event)) from None
+                    raise Conflict(refusal(job, event)) from None
                 (notice,) = (each for each in instructions if isinstance(each, lifecycle.Notify))
                 job_rows.save_job(conn, moved, job.version, notice.kind, notice.data, now=now)
                 if isinstance(event, RetryAsked):
-                    _forgive(conn, inputs, outputs)
+                    forgive(conn, inputs, outputs)
                 if isinstance(event, CancelAsked):
                     self._note(conn, "job.cancelled", job)
             return moved
@@ -421,51 +463,15 @@ class Jobs:
 
     def _loaded(self, conn: Connection, job_id: str) -> tuple[Job, list[Input], list[Output]]:
         found = job_rows.load_job(conn, job_id) if could_be_id(job_id) else None
-        if found is None or self._caller.sees not in {None, found[0].account}:
+        if (
+            found is None
+            or self._caller.sees not in {None, found[0].account}
+            or self._own_door not in {None, found[0].door}
+        ):
             raise NotFound(f"There is no job {job_id!r}.")
         return found
 
-
-def _part(parts: Sequence[Part], part_id: str, kind: str) -> Part:
-    found = next((one for one in parts if one.id == part_id), None)
-    if found is None:
-        raise NotFound(f"The job has no {kind} {part_id!r}.")
-    return found
-
-
-def _replaced(parts: Sequence[Part], before: Part | None, made: Part) -> Sequence[Part]:
-    """With `made` in the place of `before`; behind all others where there was none."""
-    found = list(parts)
-    if before is None:
-        found.append(made)
-    else:
-        found[found.index(before)] = made
-    return found
-
-
-def _refuse_bare(job: Job, inputs: Sequence[Input], outputs: Sequence[Output]) -> None:
-    for name, parts in (("input", inputs), ("output", outputs)):
-        if job.state is JobState.HELD and not parts:
-            raise Conflict(f"Job {job.id} has no {name} yet: POST one to /v1/jobs/{job.id}/{name}s, then start it.")
-
-
-def _forgive(conn: Connection, inputs: Sequence[Input], outputs: Sequence[Output]) -> None:
-    """What went wrong with the parts in the last attempt does not count in the next."""
-    fresh: dict[str, Any] = {"reason": None, "message": None}
-    for one in inputs:
-        if one.state is InputState.FAILED:
-            again = advance(INPUT_TRANSITIONS, one.state, FetchAgain())
-            job_rows.save_input(conn, one.model_copy(update={**fresh, "state": again}))
-    for output in outputs:
-        if output.reason is not None:
-            job_rows.save_output(conn, output.model_copy(update=fresh))
-
-
-def _refusal(job: Job, event: JobEvent) -> str:
-    match event:
-        case StartAsked():
-            return f"Job {job.id} is {job.state}: only a job that is held is started."
-        case CancelAsked():
-            return f"Job {job.id} is {job.state}: there is nothing left to cancel."
-        case _:
-            return f"Job {job.id} is {job.state}: only a job that has ended is tried again; cancel it first."
+    @property
+    def _own_door(self) -> str | None:
+        """The door whose jobs alone are seen; none: those of all."""
+        return None if self._door in OWN_DOORS else self._door

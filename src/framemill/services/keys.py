@@ -71,10 +71,12 @@ class Keys:
         scopes: Collection[Scope] | None = None,
         days: float | None = None,
         key_id: str | None = None,
+        narrowed: Sequence[str] | None = None,
     ) -> tuple[Key, str]:
         """A new key, and what it is: told now, and never again.
 
-        `scopes`: none: whatever an account may do, as far as the caller may. `days`: until it expires; none: never.
+        `scopes`: none: whatever an account may do, as far as the caller may. `narrowed`: what of that, as a door says
+        it, which alone asks for it. `days`: until it expires; none: never.
         `key_id`: of an earlier try whose answer nobody has seen, if there was one; what it made opens nothing any more.
         Raises `Forbidden` where the key could do more than its maker, and `NotFound` for an account that is not there.
         """
@@ -100,6 +102,7 @@ class Keys:
             hash=hash_of(secret),
             hint=secret[:_HINT],
             scopes=tuple(scope for scope in SCOPES if scope in wanted),
+            narrowed=None if narrowed is None else tuple(narrowed),
             expires_at=None if days is None else now + timedelta(days=days),
             created_at=now,
         )

@@ -3,16 +3,17 @@
 import asyncio
 import contextlib
 import errno
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Coroutine, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from framemill.errors import DiskFull, FarmError, FramemillError
 from framemill.farm.embedded import Farm, Paths, embedded_farm, workspace
+from framemill.farm.fetching import fetched
 from framemill.farm.footprint import farm_cpu_seconds, tree_cpu_seconds
 from framemill.farm.report import with_farm
 from framemill.farm.titles import Ingested, ingest
@@ -20,9 +21,13 @@ from framemill.jobs.reasons import reason_of
 from framemill.jobs.usage import Usage
 from framemill.media import isolate
 from framemill.media.capabilities import require_encoders
+from framemill.services.callers import DEFAULT_ACCOUNT, OWNER
+from framemill.services.desk import Desk, way_of
 from framemill.services.requests import EncodeRequest
-from framemill.services.submission import submit_read_source
-from framemill.storage.http import fetch, is_remote
+from framemill.services.submission import JobRequest, new_job, submit_read_source
+from framemill.storage.address import is_remote
+from framemill.storage.keyring import local_keyring, local_seals
+from framemill.store import jobs as job_rows
 from framemill.store.database import Database
 
 OnProgress = Callable[[dict[str, Any]], None]
@@ -33,7 +38,7 @@ class LocalSession:
     """An embedded farm that takes one job after another."""
 
     def __init__(self, paths: Paths, farm: Farm) -> None:
-        self._paths = paths
+        self.paths = paths
         self._farm = farm
 
     def encode(self, request: EncodeRequest, on_progress: OnProgress, read: "Reading | None" = None) -> dict[str, Any]:
@@ -42,14 +47,22 @@ class LocalSession:
         A `KeyboardInterrupt` cancels the job and waits until its children are dead.
         """
         try:
-            found = read() if read is not None else asyncio.run(_read(request, self._paths, on_progress))
-            with contextlib.closing(Database(self._paths.database)) as database:
-                job_id = submit_read_source(database, request, found, datetime.now(UTC))
-            return self._driven(job_id, on_progress)
+            found = read() if read is not None else asyncio.run(_read(request, self.paths, on_progress))
+            with contextlib.closing(Database(self.paths.database)) as database:
+                job_id = submit_read_source(database, request, found, local_desk(self.paths), datetime.now(UTC))
+            return self.driven(job_id, on_progress)
         except FramemillError as error:
             return {"state": "failed", "reason": reason_of(error).value, "message": error.message, "report": None}
 
-    def _driven(self, job_id: str, on_progress: OnProgress) -> dict[str, Any]:
+    def run(self, request: JobRequest, on_progress: OnProgress) -> dict[str, Any]:
+        """The same of a job as clients of a farm ask for it, whose sources the farm fetches."""
+        fresh = new_job(request, caller=OWNER, door="cli", now=datetime.now(UTC), desk=local_desk(self.paths))
+        with contextlib.closing(Database(self.paths.database)) as database, database.writing() as conn:
+            job_rows.add_job(conn, *fresh)
+        return self.driven(fresh[0].id, on_progress)
+
+    def driven(self, job_id: str, on_progress: OnProgress) -> dict[str, Any]:
+        """See a job that is written to its end; its row."""
         running = self._farm.start(job_id)
         try:
             while (row := self._farm.wait(running, _LOOK_SECONDS)) is None:
@@ -84,7 +97,7 @@ def encode_once(
     started = time.monotonic()
     isolate.warm()  # from this thread: it lives as long as whoever started it
     with (
-        workspace(Path(request.destination).parent) as paths,
+        workspace(_beside(request.destination)) as paths,
         _Beside(_read(request, paths, on_progress)) as reading,
         embedded_farm(paths, slots, verbose=verbose) as farm,
     ):
@@ -94,6 +107,11 @@ def encode_once(
             whole = Usage(seconds=time.monotonic() - started, cpu_seconds=tree_cpu_seconds())
             row["report"] = with_farm(row["report"], start, whole)
         on_end(row)
+
+
+def _beside(destination: str) -> Path:
+    """Where there is room for what is on its way there."""
+    return Path(tempfile.gettempdir()) if is_remote(destination) else Path(destination).parent
 
 
 class _Beside:
@@ -139,12 +157,15 @@ async def _read(request: EncodeRequest, paths: Paths, on_progress: OnProgress) -
 async def _fetched_and_read(request: EncodeRequest, paths: Paths, on_progress: OnProgress) -> Ingested:
     on_progress({"state": "ingesting"})
     await require_encoders(request.output)
-    path = request.source
-    if is_remote(path):
-        local = paths.root / "sources" / (Path(urlsplit(path).path).name or "source")
-        local.parent.mkdir(exist_ok=True)
-        await fetch(
-            path, local, lambda done, total: on_progress({"state": "fetching", "bytes": done, "bytes_planned": total})
-        )
-        path = str(local)
-    return await ingest(path, request.source, paths.blobs)
+    way = way_of(request.source, request.source_credentials, DEFAULT_ACCOUNT, local_desk(paths))
+
+    def heard(done: int, total: int | None) -> None:
+        on_progress({"state": "fetching", "bytes": done, "bytes_planned": total})
+
+    here = await fetched(way, local_keyring(paths.root), paths.root / "sources", heard)
+    return await ingest(here.path, way.uri, paths.blobs, here.sha256)
+
+
+def local_desk(paths: Paths) -> Desk:
+    """Where the local user's own requests are taken."""
+    return Desk(local_seals(paths.root), trusted=True)

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sqlalchemy import Connection
@@ -11,6 +11,7 @@ from framemill.errors import WrongUse
 from framemill.jobs.model import CallbackPolicy, Event, Job
 from framemill.jobs.telling import Message, Webhook
 from framemill.policy.callbacks import TEST, as_of, callback_hears, kind_of, webhook_hears
+from framemill.sealing import Seals
 from framemill.services.jobs import Shown
 from framemill.services.schemes import Occasion, Scheme
 from framemill.storage.guard import host_of
@@ -39,8 +40,8 @@ class Round:
         return len(self.seqs) == AT_ONCE
 
 
-def next_round(conn: Connection, schemes: Mapping[str, Scheme], now: datetime) -> Round:
-    """The oldest events that were not told yet, and their messages."""
+def next_round(conn: Connection, schemes: Mapping[str, Scheme], now: datetime, seals: Seals | None = None) -> Round:
+    """The oldest events that were not told yet, and their messages; `seals`: what schemes may sign in them with."""
     events = untold(conn, AT_ONCE)
     jobs = {job.id: job for job in (load_bare_job(conn, job_id) for job_id in {one.job_id for one in events}) if job}
     hooks = webhook_rows.enabled_webhooks(conn, {job.account for job in jobs.values()}) if jobs else []
@@ -54,7 +55,7 @@ def next_round(conn: Connection, schemes: Mapping[str, Scheme], now: datetime) -
         message
         for event, receivers in heard
         if event.job_id in shown
-        for message in _messages(event, shown[event.job_id], receivers, schemes, now)
+        for message in _messages(conn, event, shown[event.job_id], receivers, schemes, now, seals)
     ]
     return Round([event.seq for event in events], messages)
 
@@ -70,8 +71,9 @@ def test_message(webhook: Webhook, scheme: Scheme, now: datetime) -> Message:
         url=webhook.url,
         sealed_url=webhook.sealed_url,
         policy=webhook.policy,
-        body=scheme.body(Occasion(TEST, now)),
-        by_hand=True,
+        body=scheme.body(Occasion(TEST, now)) or "",
+        # One that is disabled is tried once nevertheless: that is how its owner finds out whether it is repaired.
+        by_hand=not webhook.policy.trials_count or webhook.disabled_at is not None,
         created_at=now,
         due_at=now,
     )
@@ -102,7 +104,7 @@ def _receivers(event: Event, job: Job, hooks: Sequence[Webhook], schemes: Mappin
     found += [
         _Receiver(hook.id, hook.id, hook.url, hook.sealed_url, hook.policy)
         for hook in hooks
-        if hook.account == job.account and webhook_hears(hook, kind)
+        if hook.account == job.account and webhook_hears(hook, kind, job.door)
     ]
     return [one for one in found if one.policy.scheme in schemes and _can_be_reached(one.url)]
 
@@ -115,13 +117,20 @@ def _can_be_reached(url: str) -> bool:
         return False
 
 
-def _messages(
-    event: Event, shown: Shown, receivers: Sequence[_Receiver], schemes: Mapping[str, Scheme], now: datetime
+def _messages(  # noqa: PLR0917
+    conn: Connection,
+    event: Event,
+    shown: Shown,
+    receivers: Sequence[_Receiver],
+    schemes: Mapping[str, Scheme],
+    now: datetime,
+    seals: Seals | None,
 ) -> list[Message]:
     """One for each receiver; receivers of one scheme are told in the same words."""
-    occasion = Occasion(kind_of(event), event.at, shown_as_of(shown, event))
+    occasion = Occasion(kind_of(event), event.at, shown_as_of(shown, event), event.seq, seals=seals)
     try:
-        bodies = {name: schemes[name].body(occasion) for name in {one.policy.scheme for one in receivers}}
+        occasions = {name: _read(conn, schemes[name], occasion) for name in {one.policy.scheme for one in receivers}}
+        bodies = {name: schemes[name].body(told) for name, told in occasions.items()}
     except Exception:  # a fault of ours, which the next try would meet again
         log.exception("event %d of %s cannot be told", event.seq, event.job_id, extra={"action": "event_untellable"})
         return []
@@ -136,12 +145,20 @@ def _messages(
             url=one.url,
             sealed_url=one.sealed_url,
             policy=one.policy,
-            body=bodies[one.policy.scheme],
+            body=body,
             created_at=now,
             due_at=now,
         )
         for one in receivers
+        if (body := bodies[one.policy.scheme]) is not None
     ]
+
+
+def _read(conn: Connection, scheme: Scheme, occasion: Occasion) -> Occasion:
+    """The occasion, with what the scheme has to know beside."""
+    if scheme.reads is None or occasion.shown is None:
+        return occasion
+    return replace(occasion, facts=scheme.reads(conn, occasion.shown))
 
 
 def shown_as_of(shown: Shown, event: Event) -> Shown:

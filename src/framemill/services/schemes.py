@@ -3,9 +3,12 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TypeAlias
+from typing import Any, TypeAlias
+
+from sqlalchemy import Connection
 
 from framemill.jobs.telling import Message
+from framemill.sealing import Seals
 from framemill.services.jobs import Shown
 
 
@@ -18,6 +21,12 @@ class Occasion:
     at: datetime
     shown: Shown | None = None
     """The job as of then; none: it is about no job."""
+    number: int | None = None
+    """The event's; none: it is none."""
+    facts: Any = None
+    """What the scheme has read beside."""
+    seals: Seals | None = None
+    """The farm's, for what a message says that is signed."""
 
 
 Headers: TypeAlias = Callable[[Message, Sequence[str], datetime], Mapping[str, str]]
@@ -29,6 +38,8 @@ the time of this try."""
 class Scheme:
     """How a door tells its clients."""
 
-    body: Callable[[Occasion], str]
-    """The message's body, which is the same at every try."""
+    body: Callable[[Occasion], str | None]
+    """The message's body, which is the same at every try; none: it has nothing to say of that."""
     headers: Headers
+    reads: Callable[[Connection, Shown], Any] | None = None
+    """What it has to know beside the job, read where the job was; it is the occasion's `facts`."""

@@ -10,6 +10,7 @@ from typing import Protocol
 import httpx
 
 from framemill import __version__
+from framemill.errors import AddressRefused
 from framemill.jobs.telling import Try
 from framemill.policy.callbacks import Answer
 from framemill.secrets import mask, secrets_of
@@ -24,9 +25,9 @@ class Send(Protocol):
     """Sends a message once, and tells what came of it; whatever goes wrong outside is an answer, too."""
 
     async def __call__(
-        self, url: str, body: bytes, headers: Mapping[str, str], seconds: float, reach: Reach
+        self, url: str, body: bytes, headers: Mapping[str, str], seconds: float, reach: Reach | None
     ) -> tuple[Answer, Try]:
-        """Within `seconds`, and to where `reach` allows."""
+        """Within `seconds`, and to where `reach` allows; none: anywhere."""
         ...
 
 
@@ -34,10 +35,10 @@ class HttpSend:
     """By POST: no redirect is followed, no proxy of the environment asked, no cookie kept."""
 
     def __init__(self) -> None:
-        self._clients: dict[Reach, httpx.AsyncClient] = {}
+        self._clients: dict[Reach | None, httpx.AsyncClient] = {}
 
     async def __call__(
-        self, url: str, body: bytes, headers: Mapping[str, str], seconds: float, reach: Reach
+        self, url: str, body: bytes, headers: Mapping[str, str], seconds: float, reach: Reach | None
     ) -> tuple[Answer, Try]:
         """Within `seconds` from the first look at its name to the end of its answer."""
         at, began = datetime.now(UTC), time.monotonic()
@@ -56,7 +57,7 @@ class HttpSend:
                         break
         except (TimeoutError, httpx.TimeoutException):
             error = f"no answer within {seconds:g} s" if status is None else f"no end of it within {seconds:g} s"
-        except (httpx.HTTPError, httpx.InvalidURL, ValueError) as failed:
+        except (AddressRefused, httpx.HTTPError, httpx.InvalidURL, ValueError) as failed:
             error = mask(str(failed), secrets_of(url)) or type(failed).__name__
         told = Try(
             at=at,
@@ -72,11 +73,10 @@ class HttpSend:
         for client in self._clients.values():
             await client.aclose()
 
-    def _client(self, reach: Reach) -> httpx.AsyncClient:
+    def _client(self, reach: Reach | None) -> httpx.AsyncClient:
         if reach not in self._clients:
-            self._clients[reach] = httpx.AsyncClient(
-                transport=GuardedTransport(reach), follow_redirects=False, trust_env=False
-            )
+            transport = None if reach is None else GuardedTransport(reach)
+            self._clients[reach] = httpx.AsyncClient(transport=transport, follow_redirects=False, trust_env=False)
         return self._clients[reach]
 
 

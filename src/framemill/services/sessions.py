@@ -59,21 +59,22 @@ class Sessions:
         self._database = database
         self._seals = seals
         self._key = seals.key("session")
-        self._failed = failed or FailedLogins()
+        self.failed = failed or FailedLogins()
         self._clock = clock
 
     def opened(self, name: str, password: str, place: str = "") -> Opened:
         """Log in by name or address; `place`: the client's address. Raises `KeyRefused`, `Forbidden` and `TooMany`."""
-        self._failed.allow(name, place)
+        self.failed.allow(name, place)
         with self._database.reading() as conn:
             user = rows.find_user(conn, name)
         if not fits(password, None if user is None else user.password_hash) or user is None:
-            self._failed.failed(name, place)
+            self.failed.failed(name, place)
             raise KeyRefused("There is no user of that name with that password.")
-        if user.password_hash is not None and is_outdated(user.password_hash):
-            user = user.model_copy(update={"password_hash": hashed(password)})
+        outdated = user.password_hash is not None and is_outdated(user.password_hash)
+        fresh = user.model_copy(update={"password_hash": hashed(password)}) if outdated else None
         with self._database.writing() as conn:
-            rows.save_user(conn, user)
+            if fresh is not None:
+                rows.save_user(conn, fresh)
             return self._begun(conn, new_id(), f"user:{user.id}")
 
     def refreshed(self, refresh_token: str) -> Opened:
@@ -90,8 +91,12 @@ class Sessions:
 
     def caller_of(self, token: str) -> tuple[Caller, Account]:
         """Whose token that is, and their account. Raises `KeyRefused`, and `Forbidden` for a suspended account."""
-        _, caller = self._read(token, "access")
+        return self.caller_in(self._claimed(token, "access"))
+
+    def caller_in(self, session_id: str) -> tuple[Caller, Account]:
+        """Whose session that is, for doors that sign tokens of their own. Raises as `caller_of` does."""
         with self._database.reading() as conn:
+            _, caller = self._living(conn, session_id)
             account = load_account(conn, caller.account)
         if account is None:
             raise _over()
@@ -128,6 +133,12 @@ class Sessions:
         return jwt.encode({**claims, "jti": new_id()}, self._key, _ALGORITHM)
 
     def _read(self, token: str, *uses: Literal["access", "refresh"]) -> tuple[Session, Caller]:
+        session_id = self._claimed(token, *uses)
+        with self._database.reading() as conn:
+            return self._living(conn, session_id)
+
+    def _claimed(self, token: str, *uses: Literal["access", "refresh"]) -> str:
+        """The session that a token of ours is of."""
         try:
             # The time is ours to compare: it is a value here, too.
             claims: dict[str, Any] = jwt.decode(
@@ -140,11 +151,14 @@ class Sessions:
             raise _over() from None
         if claims["use"] not in uses or claims["exp"] <= self._clock().timestamp():
             raise _over()
-        with self._database.reading() as conn:
-            session = rows.load_session(conn, claims["sid"])
-            if session is None or session.ended_at is not None or session.expires_at <= self._clock():
-                raise _over()
-            return session, self._caller(conn, session)
+        session_id: str = claims["sid"]
+        return session_id
+
+    def _living(self, conn: Connection, session_id: str) -> tuple[Session, Caller]:
+        session = rows.load_session(conn, session_id)
+        if session is None or session.ended_at is not None or session.expires_at <= self._clock():
+            raise _over()
+        return session, self._caller(conn, session)
 
     def _caller(self, conn: Connection, session: Session) -> Caller:
         if session.subject == _ADMIN:

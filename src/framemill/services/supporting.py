@@ -6,7 +6,6 @@ It works without a farm, without a database and on a disk that cannot be written
 
 import contextlib
 import errno
-import glob
 import io
 import json
 import logging
@@ -28,6 +27,7 @@ import psutil
 from framemill import __version__
 from framemill.config import Settings, origin_of, secrets_set, usable_cpus
 from framemill.errors import DiskFull, FramemillError, OutputError
+from framemill.farm.place import blobs_of, bucket_of
 from framemill.farm.slots import usual_slots
 from framemill.media import ffmpeg
 from framemill.media.capabilities import graphics_devices
@@ -172,9 +172,16 @@ def _machine(subject: _Subject) -> Iterator[Member]:
         "graphics": graphics_devices(),
         "open_files": psutil.Process().rlimit(psutil.RLIMIT_NOFILE) if hasattr(psutil, "RLIMIT_NOFILE") else None,
         "disk": {"folder": str(nearest), "bytes": disk.total, "free": disk.free, "writable": os.access(root, os.W_OK)},
+        "blobs": _blobs(subject.settings),
         "data_folder": [_entry(path) for path in sorted(root.iterdir())] if root.is_dir() else "not there",
     }
     yield "machine.json", subject.json(facts)
+
+
+def _blobs(settings: Settings) -> dict[str, str]:
+    """Where they are, and what is wrong with that."""
+    bucket = bucket_of(settings)
+    return {"in": str(settings.folder.blobs if bucket is None else bucket), "away": blobs_of(settings).away()}
 
 
 def _entry(path: Path) -> str:
@@ -273,21 +280,23 @@ def _store(subject: _Subject) -> Iterator[Member]:
 
 
 def _plans(subject: _Subject, job_id: str, folder: str) -> Iterator[Member]:
-    for path in sorted(subject.settings.folder.blobs.glob(f"titles/{glob.escape(job_id)}-*.json")):
-        name = f"{folder}/plan-{_plain(path.name)}"
+    blobs = blobs_of(subject.settings)
+    for plan in sorted(name for name in blobs.names("titles", f"{job_id}-") if name.endswith(".json")):
+        name = f"{folder}/plan-{_plain(plan)}"
         try:
-            if path.stat().st_size > PLAN_BYTES:
-                subject.missing[name] = f"it is large: {path.stat().st_size} bytes"
+            if (size := blobs.size_of(blobs.path(f"titles/{plan}")) or 0) > PLAN_BYTES:
+                subject.missing[name] = f"it is large: {size} bytes"
             else:
-                yield name, subject.json(json.loads(path.read_bytes()))
-        except (OSError, ValueError) as error:
+                yield name, subject.json(json.loads(blobs.read(f"titles/{plan}")))
+        except (OSError, ValueError, FramemillError) as error:
             subject.miss(name, error)
 
 
 def _known_secrets(settings: Settings) -> tuple[str, ...]:
     """Secrets whose very letters are known, so that they are found wherever they stand."""
     found = secrets_set(settings)
-    for path in (*settings.folder.root.glob("*.key"), *settings.folder.root.glob("*.token")):
+    root = settings.folder.root
+    for path in (*root.glob("*.key"), *root.glob("*.token"), *root.glob("*.password")):
         with contextlib.suppress(OSError):
             found |= set(path.read_text(errors="replace")[:4096].split("\n"))
     return tuple(sorted(secret.strip() for secret in found if secret.strip()))

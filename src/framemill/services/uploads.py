@@ -18,7 +18,7 @@ from pydantic import Field
 from sqlalchemy import Connection
 
 from framemill.errors import Conflict, LinkExpired, NotFound, StaleWrite, TooLarge, WrongUse
-from framemill.jobs.model import could_be_id
+from framemill.jobs.model import NATIVE, could_be_id
 from framemill.jobs.settings import Value
 from framemill.jobs.states import advance
 from framemill.jobs.uploads import (
@@ -38,6 +38,9 @@ from framemill.services.accounts import admit_upload, count_upload
 from framemill.services.callers import Caller
 from framemill.services.fileplace import FilePlace
 from framemill.services.idempotency import Ids
+from framemill.services.sources import refuse_needed
+from framemill.storage import straight
+from framemill.storage.blobs import Straight
 from framemill.storage.receiving import Bounds, Draft, Received, join
 from framemill.store import uploads as upload_rows
 from framemill.store.database import Database
@@ -61,6 +64,8 @@ class NewUpload(Value):
     """Bytes; none: not known yet."""
     content_type: str | None = None
     multipart: bool = False
+    straight: bool = False
+    """Its sender can go to the farm's bucket, where there is one, and say when all is there."""
     metadata: Mapping[str, Any] = {}
 
 
@@ -88,7 +93,7 @@ class Uploads:
         place: FilePlace,
         *,
         caller: Caller,
-        door: str = "native",
+        door: str = NATIVE,
         ids: Ids | None = None,
         nudge: Callable[[Sequence[str]], None] = lambda _: None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
@@ -119,8 +124,10 @@ class Uploads:
             size=asked.size,
             created_at=now,
             expires_at=now + self._place.kept_for,
-            metadata=dict(asked.metadata),
+            metadata={name: value for name, value in asked.metadata.items() if name not in straight.OWN},
         )
+        if asked.straight and self._place.straight is not None:
+            upload = straight.begun(self._place.straight, upload)
         with self._database.writing() as conn:
             known = upload_rows.load_upload(conn, upload.id) if self._ids.again else None
             if known is None:
@@ -133,6 +140,8 @@ class Uploads:
         with self._database.reading() as conn:
             upload = self._loaded(conn, upload_id)
             parts = upload_rows.parts_of(conn, upload_id)
+        if self._place.straight is not None and straight.in_parts(upload) and upload.state is UploadState.OPEN:
+            parts = straight.come(self._place.straight, upload)
         if upload.protocol != "multipart" and upload.state is UploadState.OPEN:
             upload = upload.model_copy(update={"received": self.offset(upload)})
         return ShownUpload(upload, parts)
@@ -144,18 +153,21 @@ class Uploads:
         return found[:limit], found[limit - 1].id if len(found) > limit else None
 
     def aborted(self, upload_id: str) -> Upload:
-        """Give it up, and throw away what has come. Raises `Conflict` while a job that has not ended needs it."""
+        """Give it up, and throw away what has come. Raises `Conflict` as `sources.refuse_needed`."""
 
         def abort(conn: Connection) -> Upload:
             upload = self._loaded(conn, upload_id)
             if upload.state in {UploadState.ABORTED, UploadState.EXPIRED}:
                 return upload
-            if upload.state is UploadState.COMPLETED and upload_rows.is_needed(conn, upload_id):
-                raise Conflict(f"A job that has not ended needs the upload {upload_id}: cancel the job first.")
+            if upload.state is UploadState.COMPLETED:
+                refuse_needed(conn, upload_id)
             return ended(conn, upload, AbortAsked(), "Its owner gave it up.", self._clock() + self._place.kept_for)
 
         done = self._told(self._raced(abort))
         shutil.rmtree(self._place.folder(upload_id), ignore_errors=True)
+        self._place.blobs.unshare(self._place.folder(upload_id))
+        if self._place.straight is not None:
+            straight.given_up(self._place.straight, done)
         return done
 
     # Bodies that came in one go
@@ -183,6 +195,8 @@ class Uploads:
 
     def taken(self, upload_id: str, received: Received) -> Upload:
         """The whole body has come. Sent a second time, it has to be the same. Raises `Conflict` and `WrongUse`."""
+
+        self._place.blobs.share(received.path)
 
         def take(conn: Connection) -> Upload:
             upload = self._loaded(conn, upload_id)
@@ -231,16 +245,24 @@ class Uploads:
             parts = {part.number: part for part in upload_rows.parts_of(conn, upload_id)}
         if upload.state is UploadState.COMPLETED:
             return upload
+        if self._place.straight is not None and (upload.protocol == "put" or straight.in_parts(upload)):
+            return self._completed_there(self._place.straight, upload, given)
         if upload.protocol != "multipart":
             raise Conflict(f"The upload {upload_id} takes one body and completes itself: send it to its url.")
         self._require_open(upload)
         chosen = _chosen(upload, parts, given)
         size = sum(part.size for part in chosen)
-        _require_size(upload, size)
-        if self._place.upload_bytes is not None and size > self._place.upload_bytes:
-            raise TooLarge(f"An upload holds {self._place.upload_bytes} bytes at most, not {size}.")
+        self._require_size_and_room(upload, size)
         whole = self.draft(upload_id)
-        join([self._part(part) for part in chosen], whole, self._place.min_free_bytes)
+        try:
+            join([self._part(part) for part in chosen], whole, self._place.min_free_bytes)
+        except Conflict:  # asked twice at once, perhaps, and the other has put them together
+            with self._database.reading() as conn:
+                upload = self._loaded(conn, upload_id)
+            if upload.state is not UploadState.COMPLETED:
+                raise
+            return upload
+        self._place.blobs.share(whole)
         digests = {"sha256": chosen[0].etag} if len(chosen) == 1 else {}
 
         def complete(conn: Connection) -> Upload:
@@ -256,6 +278,29 @@ class Uploads:
         for part in parts.values():
             self._part(part).unlink(missing_ok=True)
         return done
+
+    def _completed_there(self, bucket: Straight, upload: Upload, given: Sequence[GivenPart]) -> Upload:
+        """What its sender says that they have put into the bucket."""
+        self._require_open(upload)
+        come = {part.number: part for part in straight.come(bucket, upload)} if straight.in_parts(upload) else {}
+        if come:  # else they were put together before, and nobody was told
+            chosen = _chosen(upload, come, given)
+            self._require_size_and_room(upload, sum(part.size for part in chosen))
+            straight.together(bucket, upload, chosen)
+        size = straight.there(bucket, upload).size
+        self._require_size_and_room(upload, size)
+        path = self._place.folder(upload.id) / straight.BODY
+
+        def complete(conn: Connection) -> Upload:
+            now = self._loaded(conn, upload.id)
+            return now if now.state is UploadState.COMPLETED else self._completed(conn, now, path, size, {})
+
+        return self._told(self._raced(complete))
+
+    def _require_size_and_room(self, upload: Upload, size: int) -> None:
+        _require_size(upload, size)
+        if self._place.upload_bytes is not None and size > self._place.upload_bytes:
+            raise TooLarge(f"An upload holds {self._place.upload_bytes} bytes at most, not {size}.")
 
     # A body that is gone on with
 
@@ -296,6 +341,8 @@ class Uploads:
 
     def more_taken(self, upload_id: str, size: int | None = None, *, whole_sha256: str | None = None) -> Upload:
         """More has come; with the last byte it is completed. `size`: now it is known how large it will be."""
+        if self._place.blobs.shared:
+            self._share_if_whole(upload_id, size)
 
         def note(conn: Connection) -> Upload:
             upload = self._loaded(conn, upload_id)
@@ -313,6 +360,13 @@ class Uploads:
             return upload_rows.save_upload(conn, upload.model_copy(update={"received": come, "expires_at": later}))
 
         return self._told(self._raced(note))
+
+    def _share_if_whole(self, upload_id: str, size: int | None) -> None:
+        with self._database.reading() as conn:
+            upload = self._loaded(conn, upload_id)
+        path = self.growing(upload)
+        if upload.state is UploadState.OPEN and self.offset(upload) == (upload.size if size is None else size):
+            self._place.blobs.share(path)
 
     # How
 
@@ -357,6 +411,7 @@ class Uploads:
         finally:
             if done is None or done.blob != str(path):
                 path.unlink(missing_ok=True)
+                self._place.blobs.forget([f"uploads/{path.parent.name}/{path.name}"])
         return done
 
     def _told(self, upload: Upload) -> Upload:
@@ -394,16 +449,6 @@ def ended(conn: Connection, upload: Upload, event: UploadEvent, message: str, un
     state = advance(UPLOAD_TRANSITIONS, upload.state, event)
     told = {"state": state, "message": message, "blob": None, "expires_at": until}
     return upload_rows.save_upload(conn, upload.model_copy(update=told))
-
-
-def usable(conn: Connection, upload_id: str, caller: Caller) -> Upload:
-    """An upload that a job may name as its source, come or not. Raises `NotFound` and `Conflict`."""
-    found = upload_rows.load_upload(conn, upload_id) if could_be_id(upload_id) else None
-    if found is None or caller.sees not in {None, found.account}:
-        raise NotFound(f"There is no upload {upload_id!r}.")
-    if found.state in {UploadState.ABORTED, UploadState.EXPIRED}:
-        raise Conflict(f"The upload {upload_id} is {found.state}, and its bytes are gone: upload it again.")
-    return found
 
 
 def _chosen(upload: Upload, parts: Mapping[int, Part], given: Sequence[GivenPart]) -> list[Part]:

@@ -20,7 +20,8 @@ class Day:
     day: str
     used: Mapping[str, int]
     """`jobs_submitted`, `jobs_completed`, `jobs_failed`, `jobs_cancelled`, `outputs`, `output_milliseconds`,
-    `output_bytes`, `uploaded_bytes`, `cpu_milliseconds`, `credits` (thousandths)."""
+    `output_bytes`, `source_milliseconds` (of jobs that completed), `views`, `uploaded_bytes`, `cpu_milliseconds`,
+    `credits` (thousandths)."""
 
 
 def used(database: Database, caller: Caller, first: date, last: date, account: str | None = None) -> list[Day]:

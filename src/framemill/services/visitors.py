@@ -1,11 +1,13 @@
 """Who visits the farm's pages: sessions as a cookie carries them."""
 
+import contextlib
 import hmac
 import time
 from collections.abc import Callable
 
-from framemill.errors import KeyRefused
+from framemill.errors import FramemillError, KeyRefused
 from framemill.services.callers import Caller
+from framemill.services.limits import FailedLogins
 from framemill.services.sessions import Sessions
 
 KNOWN_SECONDS = 5.0
@@ -20,22 +22,31 @@ class Visitors:
         self._sessions = sessions
         self._admin_key = admin_key.encode()
         self._clock = clock
+        self._failed = FailedLogins()
         self._known: dict[str, tuple[float, Caller]] = {}
 
     def invited(self, token: str) -> str:
         """A session for whoever brings a login link's token. Raises `KeyRefused` for one that is used or too old."""
         return self._sessions.redeemed(token).refresh_token
 
-    def signed_in(self, name: str, secret: str) -> str:
-        """A session for a user with a password; or, without a name, for the farm's own key.
+    def signed_in(self, name: str, secret: str, place: str = "") -> str:
+        """A session for a user with a password; or, without a name, for the farm's own key. `place`: the address.
 
         Raises `KeyRefused`, `Forbidden` and `TooMany`.
         """
         if name:
-            return self._sessions.opened(name, secret).refresh_token
+            return self._sessions.opened(name, secret, place).refresh_token
+        self._failed.allow("", place)
         if not hmac.compare_digest(secret.encode(), self._admin_key):
+            self._failed.failed("", place)
             raise KeyRefused("This is not the farm's own key; whoever has another account logs in as one of its users.")
         return self._sessions.redeemed(self._sessions.login_link()).refresh_token
+
+    def left(self, session: str) -> None:
+        """End a session; what is none is passed over."""
+        self._known.pop(session, None)
+        with contextlib.suppress(FramemillError):
+            self._sessions.ended(session)
 
     def caller(self, session: str) -> Caller:
         """Whose session it is; one that was ended is known so within seconds. Raises `KeyRefused` and `Forbidden`."""

@@ -9,16 +9,16 @@ from pydantic import Field
 from sqlalchemy import Connection
 
 from framemill.errors import Conflict, NotFound, WrongUse
-from framemill.jobs.model import CallbackPolicy
+from framemill.jobs.model import NATIVE, CallbackPolicy
 from framemill.jobs.settings import Value
 from framemill.jobs.telling import Message, Webhook
 from framemill.policy.callbacks import ALL, ENDS, KINDS, unknown_kinds
-from framemill.services.callbacks import Desk
 from framemill.services.callers import Caller
+from framemill.services.desk import Desk
+from framemill.services.fields import about
 from framemill.services.idempotency import Ids
 from framemill.services.jobs import Nudge
 from framemill.services.messaging import test_message
-from framemill.services.parts import about
 from framemill.services.schemes import Scheme
 from framemill.services.signing import account_secret, new_secret
 from framemill.store import messages as message_rows
@@ -68,7 +68,8 @@ class Deliveries:
 class Webhooks:
     """The webhooks that a caller may see. Plain functions: an event loop calls them in threads.
 
-    All raise `NotFound` for what is not there, or is another account's.
+    All raise `NotFound` for what is not there, or is another account's. Any other door than the native one shows those
+    that were made at it.
     """
 
     def __init__(
@@ -78,7 +79,7 @@ class Webhooks:
         desk: Desk,
         *,
         caller: Caller,
-        door: str = "native",
+        door: str = NATIVE,
         ids: Ids | None = None,
         secret: Callable[[], str] = new_secret,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
@@ -96,7 +97,7 @@ class Webhooks:
         """A new webhook, and its secret, which is told this once. Raises `WrongUse`, and `Conflict` for too many."""
         _refuse_unknown(request.kinds)
         with about("url"):
-            url, sealed_url = self._desk.address(request.url, self._caller.account)
+            url, sealed_url = self._desk.address(request.url)
         secret = self._secret()
         webhook = Webhook(
             id=self._ids(),
@@ -106,7 +107,8 @@ class Webhooks:
             sealed_url=sealed_url,
             sealed_secret=self._desk.seals.seal(secret),
             created_at=self._clock(),
-            **request.model_dump(exclude={"url"}),
+            policy=request.policy.model_copy(update={"trusted": self._desk.trusted}),
+            **request.model_dump(exclude={"url", "policy"}),
         )
         with self._database.writing() as conn:
             if self._ids.again and webhook_rows.load_webhook(conn, webhook.id) is not None:
@@ -137,7 +139,8 @@ class Webhooks:
             before = self._loaded(conn, webhook_id)
             if "url" in named and changes.url != before.url:
                 with about("url"):
-                    said["url"], said["sealed_url"] = self._desk.address(changes.url, before.account)
+                    said["url"], said["sealed_url"] = self._desk.address(changes.url)
+                said["policy"] = before.policy.model_copy(update={"trusted": self._desk.trusted})
             if "enabled" in named:
                 said |= _enabled(before, self._clock(), enabled=changes.enabled)
             after = Webhook.model_validate({**dict(before), **said})
@@ -204,7 +207,7 @@ class Webhooks:
 
     def _loaded(self, conn: Connection, webhook_id: str) -> Webhook:
         found = webhook_rows.load_webhook(conn, webhook_id) if webhook_id.isprintable() else None
-        if found is None or self._caller.sees not in {None, found.account}:
+        if found is None or self._caller.sees not in {None, found.account} or self._door not in {NATIVE, found.door}:
             raise NotFound(f"There is no webhook {webhook_id!r}.")
         return found
 

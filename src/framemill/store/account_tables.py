@@ -7,7 +7,7 @@ from framemill.store.columns import Json, Sequence, UtcDateTime, id_column, meta
 accounts = Table(
     "accounts",
     metadata,
-    # `default`, a UUID, or what a door makes of its own users (`jellyfin:…`).
+    # `default`, a UUID, or what a door makes of its own users (`media:…`).
     Column("id", String(200), primary_key=True),
     Column("name", Text, nullable=False),
     Column("state", String(20), nullable=False),
@@ -35,6 +35,8 @@ keys = Table(
     Column("revoked_at", UtcDateTime),
     Column("used_at", UtcDateTime),
     Column("created_at", UtcDateTime, nullable=False),
+    # What of its scopes it may do, in the words of the door that it was made at; none: all of it.
+    Column("narrowed", Json),
 )
 
 users = Table(
@@ -95,6 +97,18 @@ reservations = Table(
     Column("amount", BigInteger, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
     Column("expires_at", UtcDateTime, index=True),
+)
+
+# Who holds a private key signs with it what shall be played, and for how long; the farm has the public one alone.
+signing_keys = Table(
+    "signing_keys",
+    metadata,
+    id_column(),
+    Column("account", String(200), ForeignKey("accounts.id", ondelete="CASCADE"), nullable=False, index=True),
+    # PEM.
+    Column("public_key", Text, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("revoked_at", UtcDateTime),
 )
 
 # What an account used, a day: kept up when things happen, since nobody could count ended jobs each time.

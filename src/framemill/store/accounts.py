@@ -11,7 +11,7 @@ from framemill.jobs.states import ACTIVE_JOB
 from framemill.jobs.uploads import UploadState
 from framemill.policy.quotas import JobsSoFar, UploadsSoFar
 from framemill.store.account_tables import accounts
-from framemill.store.exchange_tables import uploads, webhooks
+from framemill.store.exchange_tables import keepsakes, uploads, webhooks
 from framemill.store.rows import dialect_insert, from_row, to_row
 from framemill.store.schema import jobs
 from framemill.store.usage import used_on
@@ -77,7 +77,7 @@ def save_account(conn: Connection, account: Account, expected_version: int) -> N
 
 
 def remove_account(conn: Connection, account_id: str) -> None:
-    """Drop an account with its keys, users, money, webhooks and ended jobs.
+    """Drop an account with its keys, users, money, webhooks, keepsakes and ended jobs.
 
     Raises `Conflict` while something of it is under way: jobs that have not ended, or uploads.
     """
@@ -88,6 +88,7 @@ def remove_account(conn: Connection, account_id: str) -> None:
         raise Conflict(f"Account {account_id} has uploads: remove them first.")
     conn.execute(delete(jobs).where(jobs.c.account == account_id))
     conn.execute(delete(webhooks).where(webhooks.c.account == account_id))
+    conn.execute(delete(keepsakes).where(keepsakes.c.account == account_id))
     conn.execute(delete(accounts).where(accounts.c.id == account_id))
 
 

@@ -139,6 +139,13 @@ def committed_keys(conn: Connection, job_id: str, attempt: int) -> list[str]:
     return list(conn.execute(select(chunks.c.key).where(*mine)).scalars())
 
 
+def encoded_at(conn: Connection, job_id: str, attempt: int) -> dict[str, datetime]:
+    """When the last chunk of each output of an attempt was committed, by the output's id; of those that have chunks."""
+    mine = (chunks.c.job_id == job_id, chunks.c.attempt == attempt, chunks.c.committed_at.is_not(None))
+    query = select(chunks.c.output_id, func.max(chunks.c.committed_at)).where(*mine).group_by(chunks.c.output_id)
+    return {str(output_id): at for output_id, at in conn.execute(query)}
+
+
 def committed_chunks(conn: Connection, keys: Collection[str]) -> dict[str, ChunkRow]:
     """What any job has committed under those keys; whoever plans with it looks first whether the blob is there."""
     wanted = list(keys)

@@ -8,6 +8,7 @@ from sqlalchemy import Connection, and_, delete, func, select
 
 from framemill.jobs.model import Input, Output
 from framemill.jobs.states import ACTIVE_JOB
+from framemill.store.jobs import FOUND
 from framemill.store.queue import WORKING_JOB
 from framemill.store.rows import from_row, upsert
 from framemill.store.schema import chunks, farm, inputs, jobs, outputs
@@ -63,9 +64,10 @@ def count_working(conn: Connection) -> dict[str, int]:
 
 
 def replace_inputs(conn: Connection, job_id: str, kept: Collection[Input]) -> None:
-    """Write these inputs of a job, and drop its others."""
+    """Write these inputs of a job, and drop its others; what the farm has found of those that were there stays: it may
+    have come since they were read."""
     conn.execute(delete(inputs).where(inputs.c.job_id == job_id, inputs.c.id.not_in([one.id for one in kept])))
-    upsert(conn, inputs, kept)
+    upsert(conn, inputs, kept, keep=FOUND)
 
 
 def replace_outputs(conn: Connection, job_id: str, kept: Collection[Output]) -> None:

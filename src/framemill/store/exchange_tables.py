@@ -1,4 +1,5 @@
-"""The tables of what goes in and out beside jobs: uploads, webhooks and what became of each message."""
+"""The tables of what goes in and out beside jobs: uploads, webhooks and what became of each message, and what doors
+keep for their clients."""
 
 from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, Integer, String, Table, Text
 
@@ -100,4 +101,20 @@ messages = Table(
     Index("messages_by_webhook", "webhook_id", "id"),
     Index("messages_by_job", "job_id", "id"),
     Index("messages_by_end", "ended_at"),
+)
+
+# Small things under a name; only their door knows what they mean.
+keepsakes = Table(
+    "keepsakes",
+    metadata,
+    id_column(),
+    Column("account", String(200), nullable=False),
+    Column("door", String(40), nullable=False),
+    Column("kind", String(40), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("data", Json, nullable=False),
+    Column("sealed", Text),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("updated_at", UtcDateTime, nullable=False),
+    Index("keepsakes_by_account", "account", "door", "kind", "id"),
 )

@@ -55,6 +55,12 @@ def answered(conn: Connection, mine: Claim, status: int, headers: Sequence[Seque
     return conn.execute(kept).rowcount == 1
 
 
+def hold_on(conn: Connection, mine: Claim, now: datetime) -> None:
+    """Its holder is still at it; nothing changes where somebody else has it by now."""
+    held = and_(_mine(mine.account, mine.key), table.c.holder == mine.holder, table.c.status.is_(None))
+    conn.execute(update(table).where(held).values(held_at=now))
+
+
 def let_go(conn: Connection, mine: Claim) -> None:
     """There is no answer to be kept: whoever comes next tries at once, under the same id."""
     held = and_(_mine(mine.account, mine.key), table.c.holder == mine.holder, table.c.status.is_(None))

@@ -183,14 +183,29 @@ def list_jobs(
     return [from_row(Job, row) for row in newest]
 
 
+def lock_state(conn: Connection, job_id: str) -> JobState | None:
+    """A job's state, which nobody else changes until this transaction has ended; None: there is no such job."""
+    state = conn.execute(select(jobs.c.state).where(jobs.c.id == job_id).with_for_update()).scalar()
+    return None if state is None else JobState(state)
+
+
 def save_input(conn: Connection, its_input: Input) -> None:
     """Write an input, new or changed."""
     upsert(conn, inputs, [its_input])
 
 
+FOUND = (
+    *("state", "blob", "size", "sha256", "content_type", "fingerprint", "facts", "index_key", "zero"),
+    *("reason", "message"),
+)
+"""Columns of an input that say what the farm has found of it; all others are its owner's words."""
+
+
 def change_input(conn: Connection, its_input: Input) -> None:
-    """Write an input that has changed; one that was removed from its job meanwhile stays removed."""
-    conn.execute(update(inputs).where(inputs.c.id == its_input.id).values(to_row(its_input, inputs)))
+    """Write what was found of an input: its owner may have edited it since it was read. One that was removed from its
+    job meanwhile stays removed."""
+    row = to_row(its_input, inputs)
+    conn.execute(update(inputs).where(inputs.c.id == its_input.id).values({name: row[name] for name in FOUND}))
 
 
 def save_output(conn: Connection, output: Output) -> None:

@@ -2,7 +2,7 @@
 
 Entries are only added, so the balance of an account is the sum of its entries' amounts, and what is reserved of it the
 sum of theirs, at any time, whoever was killed. An account without a balance is not counted: it may do everything, and
-nothing is written.
+no entry is written; what is set aside of it is only noted.
 """
 
 from datetime import datetime
@@ -20,7 +20,8 @@ def deposit(
 ) -> None:
     """Put so much on an account; the first deposit, be it 0, begins the counting. Raises `NotFound`."""
     begin = update(accounts).where(accounts.c.id == account, accounts.c.balance.is_(None))
-    conn.execute(begin.values(balance=0))
+    if conn.execute(begin.values(balance=0)).rowcount:
+        conn.execute(delete(reservations).where(reservations.c.account == account))
     if not _changed(conn, account, "deposit", amount, 0, reference=reference, note=note, now=now):
         raise NotFound(f"There is no account {account!r}.")
 
@@ -55,7 +56,10 @@ def deduct(
     if _changed(conn, account, kind, -amount, -mine, there, reference=reference, note=note, now=now):
         _hold(conn, account, reference, held - mine)
         return True
-    return not counts(conn, account)
+    if counts(conn, account):
+        return False
+    _hold(conn, account, reference, held - mine)
+    return True
 
 
 def charge(conn: Connection, account: str, job_id: str, amount: int, *, now: datetime) -> bool:
@@ -83,8 +87,9 @@ def reserve(
     False, and nothing set aside, where that is not there.
     """
     there = accounts.c.balance - accounts.c.reserved >= amount
-    if not _changed(conn, account, "reserve", 0, amount, there, reference=reference, now=now):
-        return not counts(conn, account)
+    reserved = _changed(conn, account, "reserve", 0, amount, there, reference=reference, now=now)
+    if not reserved and counts(conn, account):
+        return False
     statement = dialect_insert(conn, reservations)
     row = {"account": account, "reference": reference, "amount": amount, "created_at": now, "expires_at": expires_at}
     more = statement.values(row).on_conflict_do_update(
@@ -148,6 +153,11 @@ def entries(conn: Connection, account: str, before: int | None, limit: int) -> l
     if before is not None:
         page = page.where(ledger.c.seq < before)
     return [from_row(Entry, row) for row in conn.execute(page).mappings()]
+
+
+def reserved_in_all(conn: Connection, account: str) -> int:
+    """What is set aside of an account under any reference, also where it is not counted."""
+    return sum(held.amount for held in _reserved(conn, account))
 
 
 def reserved_for(conn: Connection, account: str, reference: str) -> Reservation | None:

@@ -1,8 +1,9 @@
 """Outputs one by one, for who asks for their files: as little of their jobs as that takes."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, or_, select
 
 from framemill.jobs.model import Delivery, Output
 from framemill.jobs.states import DeliveryState, JobState
@@ -31,17 +32,28 @@ def load_output(conn: Connection, output_id: str) -> OwnedOutput | None:
 
 
 def published_file(conn: Connection, output_id: str, path: str) -> Delivery | None:
-    """A file of an output, as the last attempt has published it that has published any."""
-    mine = select(deliveries).where(deliveries.c.output_id == output_id, deliveries.c.path == path)
-    done = mine.where(deliveries.c.state == DeliveryState.COMPLETED).order_by(deliveries.c.attempt.desc()).limit(1)
-    row = conn.execute(done).mappings().first()
-    return None if row is None else from_row(Delivery, row)
+    """A file of an output that lies here, as the last attempt has published it that has published any."""
+    mine = _HERE.where(deliveries.c.output_id == output_id, deliveries.c.path == path)
+    rows = [from_row(Delivery, row) for row in conn.execute(mine).mappings()]
+    return next(iter(_of_last(rows)), None)
 
 
 def published_files(conn: Connection, output_id: str) -> list[Delivery]:
-    """All files of an output, of the last attempt that has published any."""
-    query = select(deliveries).where(deliveries.c.output_id == output_id).order_by(deliveries.c.path)
-    done = query.where(deliveries.c.state == DeliveryState.COMPLETED)
-    rows = [from_row(Delivery, row) for row in conn.execute(done).mappings()]
+    """All files of an output that lie here, of the last attempt that has published any."""
+    query = _HERE.where(deliveries.c.output_id == output_id).order_by(deliveries.c.path)
+    return _of_last([from_row(Delivery, row) for row in conn.execute(query).mappings()])
+
+
+# What was put on a disk of the farm's machine, or stays with the farm: nothing else can be had from here.
+_HERE = select(deliveries).where(
+    deliveries.c.state == DeliveryState.COMPLETED,
+    or_(deliveries.c.target.is_(None), deliveries.c.uri.startswith("/")),
+)
+
+
+def _of_last(rows: Sequence[Delivery]) -> list[Delivery]:
+    """Those of the last attempt, each file once: as it stays here, else at the first of its targets."""
     last = max((row.attempt for row in rows), default=0)
-    return [row for row in rows if row.attempt == last]
+    mine = [row for row in rows if row.attempt == last]
+    place = min((-1 if row.target is None else row.target for row in mine), default=None)
+    return [row for row in mine if (-1 if row.target is None else row.target) == place]

@@ -10,9 +10,10 @@ from typing import NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, func, select
 
-from framemill.jobs.states import ACTIVE_JOB, JobState
+from framemill.jobs.states import ACTIVE_JOB, InputState, JobState
+from framemill.policy.callbacks import PREPARED, prepared
 from framemill.store.rows import PER_QUERY
-from framemill.store.schema import events, jobs
+from framemill.store.schema import events, inputs, jobs
 
 WAITING_JOB = frozenset({JobState.HELD, JobState.QUEUED})
 WORKING_JOB = ACTIVE_JOB - WAITING_JOB
@@ -28,6 +29,7 @@ class QueuedJob(NamedTuple):
     deadline: datetime | None
     created_at: datetime
     state: JobState
+    door: str
 
 
 class WorkingJob(NamedTuple):
@@ -42,6 +44,7 @@ class WorkingJob(NamedTuple):
     state: JobState
     attempt: int
     started_at: datetime | None
+    door: str
 
 
 def queued(
@@ -65,6 +68,36 @@ def those(conn: Connection, ids: Collection[str]) -> list[WorkingJob]:
     wanted = list(ids)
     slices = [wanted[start : start + PER_QUERY] for start in range(0, len(wanted), PER_QUERY)]
     return sorted((job for some in slices for job in _found(conn, jobs.c.id.in_(some))), key=_by_id)
+
+
+def unread(conn: Connection, ids: Collection[str]) -> set[str]:
+    """Those of these jobs that have an input that is not ready."""
+    wanted = list(ids)
+    slices = [wanted[start : start + PER_QUERY] for start in range(0, len(wanted), PER_QUERY)]
+    query = select(inputs.c.job_id).distinct().where(inputs.c.state != InputState.READY)
+    return {job_id for some in slices for job_id in conn.execute(query.where(inputs.c.job_id.in_(some))).scalars()}
+
+
+def untold_prepared(conn: Connection, ids: Collection[str]) -> set[str]:
+    """Those of these held jobs whose inputs are all here, and nobody was told so: whoever wanted to say it has died, or
+    the last one that was not here was removed. One without inputs is none of them."""
+    wanted = sorted(set(ids) - unread(conn, ids))
+    found: set[str] = set()
+    for start in range(0, len(wanted), PER_QUERY):
+        some = wanted[start : start + PER_QUERY]
+        rows = conn.execute(select(jobs.c.id, jobs.c.attempt).where(jobs.c.id.in_(some)))
+        attempts = {row.id: row.attempt for row in rows}
+        of_job: dict[str, list[str]] = {}
+        for job_id, input_id in conn.execute(select(inputs.c.job_id, inputs.c.id).where(inputs.c.job_id.in_(some))):
+            of_job.setdefault(job_id, []).append(input_id)
+        told = select(events.c.job_id, events.c.data).where(events.c.job_id.in_(some), events.c.kind == PREPARED)
+        said: dict[str, list[object]] = {}
+        for job_id, data in conn.execute(told):
+            said.setdefault(job_id, []).append(data)
+        found |= {
+            job_id for job_id, own in of_job.items() if prepared(attempts[job_id], own) not in said.get(job_id, [])
+        }
+    return found
 
 
 def newest_seq(conn: Connection) -> int:

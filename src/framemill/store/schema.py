@@ -59,6 +59,9 @@ jobs = Table(
     Column("report", Json),
     Column("timings", Json, nullable=False),
     Column("usage", Json, nullable=False),
+    # A front door's own notes, and what its jobs cost where that is not the usual (`jobs.metering.Tariff`).
+    Column("door_data", Json, nullable=False),
+    Column("tariff", Json),
     # What moves now, over all accounts: the coordinator's question. Ids sort by time.
     Index("jobs_by_state", "state", "id"),
     # An account's list, and what it has running: a door's question and admission's.
@@ -89,6 +92,11 @@ inputs = Table(
     Column("metadata", Json, nullable=False),
     # Retention's question: which jobs need that upload.
     Column("upload_id", String(36), index=True),
+    Column("start", Float),
+    Column("end", Float),
+    Column("credentials", String(100)),
+    Column("sealed_access", Text),
+    Column("trusted", Boolean, nullable=False),
 )
 
 outputs = Table(
@@ -101,8 +109,6 @@ outputs = Table(
     Column("name", Text, nullable=False),
     Column("preset", String(200)),
     Column("settings", Json, nullable=False),
-    Column("target", Text),
-    Column("sealed_target", Text),
     # What is to be thrown away next: retention's question.
     Column("expires_at", UtcDateTime, index=True),
     Column("download_limit", Integer),
@@ -112,6 +118,10 @@ outputs = Table(
     Column("withdrawn_at", UtcDateTime),
     *explained_columns(),
     Column("metadata", Json, nullable=False),
+    Column("targets", Json, nullable=False),
+    # Its files are here for good: what is collected has to know.
+    Column("stays", Boolean, nullable=False),
+    Column("trusted", Boolean, nullable=False),
 )
 
 chunks = Table(
@@ -169,6 +179,7 @@ deliveries = Table(
     Column("md5", String(32)),
     Column("content_type", String(200)),
     *explained_columns(),
+    Column("target", Integer),
 )
 
 events = Table(

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection, delete, or_, select, update
+from sqlalchemy import Connection, and_, delete, func, or_, select, update
 
 from framemill.errors import Conflict
 from framemill.jobs.accounts import Session, User
@@ -12,11 +12,12 @@ from framemill.store.rows import dialect_insert, from_row, to_row, upsert
 
 
 def save_user(conn: Connection, user: User) -> None:
-    """Write a user, new or over the one of that id. Raises `Conflict` where another has the name or the address."""
-    same = users.c.name == user.name
-    if user.email is not None:
-        same = or_(same, users.c.email == user.email)
-    if conn.execute(select(users.c.id).where(same, users.c.id != user.id)).first() is not None:
+    """Write a user, new or over the one of that id. Raises `Conflict` where another has the name or the address that
+    this one comes by, as either: people log in by both."""
+    before = conn.execute(select(users.c.name, users.c.email).where(users.c.id == user.id)).first()
+    new = {user.name, user.email} - {None, *(before or ())}
+    same = or_(users.c.name.in_(new), users.c.email.in_(new))
+    if new and conn.execute(select(users.c.id).where(same, users.c.id != user.id)).first() is not None:
         raise Conflict("Another user has that name or that address.")
     upsert(conn, users, [user])
 
@@ -36,6 +37,11 @@ def find_user(conn: Connection, name: str) -> User | None:
     return None
 
 
+def has_admin(conn: Connection) -> bool:
+    """Whether any user is an admin."""
+    return conn.execute(select(users.c.id).where(users.c.role == "admin").limit(1)).first() is not None
+
+
 def list_users(conn: Connection, account: str | None, before: str | None, limit: int) -> Sequence[User]:
     """Users of an account (none: of all), newest first."""
     page = select(users).order_by(users.c.id.desc()).limit(limit)
@@ -44,6 +50,26 @@ def list_users(conn: Connection, account: str | None, before: str | None, limit:
     if before is not None:
         page = page.where(users.c.id < before)
     return [from_row(User, row) for row in conn.execute(page).mappings()]
+
+
+def page_of_users(conn: Connection, offset: int, limit: int, *, last: str) -> Sequence[User]:
+    """So many users of all accounts after those that are passed over, newest first; the admin called `last` comes
+    last."""
+    is_last = and_(users.c.name == last, users.c.role == "admin")
+    page = select(users).order_by(is_last, users.c.id.desc()).offset(offset).limit(limit)
+    return [from_row(User, row) for row in conn.execute(page).mappings()]
+
+
+def count_users(conn: Connection) -> int:
+    """How many there are of all."""
+    counted: int = conn.execute(select(func.count()).select_from(users)).scalar_one()
+    return counted
+
+
+def user_ids(conn: Connection, *, but: str) -> Sequence[str]:
+    """The ids of all users but the admin of that name, oldest first."""
+    others = or_(users.c.name != but, users.c.role != "admin")
+    return conn.execute(select(users.c.id).where(others).order_by(users.c.id)).scalars().all()
 
 
 def remove_user(conn: Connection, user_id: str) -> bool:

@@ -6,13 +6,13 @@ from pathlib import Path
 from sqlalchemy import Column, Connection, MetaData, PrimaryKeyConstraint, String, Table, insert, inspect, select
 
 from framemill.errors import ForeignDatabase
-from framemill.store import account_tables, exchange_tables, schema
+from framemill.store import account_tables, exchange_tables, schema, video_tables
 from framemill.store.columns import metadata
 
-HEAD = "0002"
+HEAD = "0005"
 """The revision that the tables describe: the newest in `migrations/versions`."""
 
-TABLES = (schema, account_tables, exchange_tables)
+TABLES = (schema, account_tables, exchange_tables, video_tables)
 """The modules that fill `metadata`."""
 
 _MIGRATIONS = Path(__file__).with_name("migrations")

@@ -22,6 +22,9 @@ Result = TypeVar("Result")
 MOST_AT_ONCE = 500
 """Changes of one transaction: other processes wait for its end."""
 
+IDLE_SECONDS = 10.0
+"""How long a writer's thread waits for more."""
+
 
 class _Answer(asyncio.Future[Any]):
     """Comes in any case: a task that is cancelled while it waits for it is cancelled when it has come."""
@@ -50,6 +53,9 @@ class Writer:
     soon as they are written. It is called in the thread that writes. Without `patient`, the error goes to those who
     asked.
 
+    Its thread begins with the first wish and ends when there was none for a while: a writer that is not closed leaves
+    nothing behind.
+
     `inline`: no thread of its own; the event loop writes, after its turn. For a simulation, whose loop has a clock of
     its own.
     """
@@ -62,18 +68,19 @@ class Writer:
         on_trouble: Callable[[BaseException | None], None] | None = None,
         inline: bool = False,
         retry_seconds: float = 1.0,
+        idle_seconds: float = IDLE_SECONDS,
     ) -> None:
         self._database = database
         self._patient = patient
         self._on_trouble = on_trouble
         self._retry_seconds = retry_seconds
+        self._idle_seconds = idle_seconds
         self._in_trouble = False
         self._asked: list[_Asked] = []
         self._more = threading.Condition()
         self._closed = threading.Event()
-        self._thread = None if inline else threading.Thread(target=self._run, name="writer", daemon=True)
-        if self._thread is not None:
-            self._thread.start()
+        self._inline = inline
+        self._thread: threading.Thread | None = None
         # Inline: what is being written, and when it goes on.
         self._round: _Round | None = None
         self._turn: asyncio.Handle | None = None
@@ -91,8 +98,11 @@ class Writer:
             if self._closed.is_set():
                 raise FarmError("The farm is stopping, and nothing more is written: ask again when it is up.")
             self._asked.append(_Asked(change, loop, answer))
+            if self._thread is None and not self._inline:
+                self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
+                self._thread.start()
             self._more.notify()
-        if self._thread is None and self._turn is None:
+        if self._inline and self._turn is None:
             self._turn = loop.call_soon(self._take_turn, loop)
         try:
             result: Result = await answer
@@ -107,8 +117,9 @@ class Writer:
         with self._more:
             self._closed.set()
             self._more.notify()
-        if self._thread is not None:
-            self._thread.join()
+            thread = self._thread
+        if thread is not None:
+            thread.join()
         elif self._turn is not None:
             self._turn.cancel()
             while mine := self._round or self._next():
@@ -117,7 +128,9 @@ class Writer:
     def _run(self) -> None:
         while True:
             with self._more:
-                self._more.wait_for(lambda: self._asked or self._closed.is_set())
+                if not self._more.wait_for(lambda: self._asked or self._closed.is_set(), self._idle_seconds):
+                    self._thread = None  # whoever comes next begins another one
+                    return
             mine = self._next()
             if mine is None:
                 return

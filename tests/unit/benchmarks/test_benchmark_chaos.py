@@ -1,17 +1,24 @@
 """Schedules of faults are the same for the same seed, and a record is judged by what it proves."""
 
 import json
+import shutil
+import subprocess
+import sys
 from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
 
 import pytest
-from benchmarks.chaos_farm import chunks_of, differing, only_file, order_of
-from benchmarks.chaos_plan import KINDS, Fault, Schedule, chosen, draw
+from benchmarks.chaos_farm import chunks_of, differing, make_clock, only_file, orders_of
+from benchmarks.chaos_plan import CLOCKS, KINDS, Fault, Schedule, chosen, draw
 from benchmarks.chaos_proof import (
     NOTICED_SECONDS,
+    STEP_SECONDS,
     Done,
     Order,
     Record,
     begun_again,
+    by_our_clock,
     judged,
     lines,
     noticed_after,
@@ -68,8 +75,8 @@ def test_kinds_are_chosen_by_patterns() -> None:
 
 
 def test_the_clock_is_left_alone_unless_it_is_asked_for() -> None:
-    assert "clock:step" not in chosen([])
-    assert "clock:step" in chosen([], clock=True)
+    assert not set(CLOCKS) & set(chosen([]))
+    assert set(CLOCKS) < set(chosen([], clock=True))
 
 
 def test_a_pattern_that_names_no_kind_is_refused() -> None:
@@ -110,14 +117,48 @@ def test_a_task_is_committed_when_all_of_its_chunks_are() -> None:
 
 
 def test_a_line_of_a_log_becomes_an_order() -> None:
-    place = {"title_key": "titles/01a1-1-0-2.json", "rendition": 0, "group": 3}
-    said = {"time": "2026-01-01T00:00:01.500Z", "action": "order_done", "reason": "ffmpeg_failed", **place}
+    place = {"title_key": "titles/01a1-1-0-2.json", "renditions": [0, 1], "group": 3}
+    time = "2026-01-01T00:00:01.500Z"
+    said = {"time": time, "action": "order_done", "reason": "ffmpeg_failed", **place}
 
-    order = order_of(said, {(2, 0, 3): "first"})
+    written = datetime.fromisoformat(time).timestamp()
+    orders = orders_of(said, {(2, 0, 3): "first", (2, 1, 3): "second"}, written + 60)
 
-    assert (order.task, order.what, order.failed) == ("first", "order_done", True)
+    assert [(order.task, order.what, order.failed) for order in orders] == [
+        ("first", "order_done", True),
+        ("second", "order_done", True),
+    ]
     with pytest.raises(ValueError, match="epoch"):
-        order_of({**said, "action": "epoch"}, {})
+        orders_of({**said, "action": "epoch"}, {}, written)
+
+
+@pytest.mark.parametrize("ahead", [0.0, STEP_SECONDS, -STEP_SECONDS, 2 * STEP_SECONDS])
+@pytest.mark.parametrize("age", [0.0, 300.0, 1500.0])
+def test_a_time_by_the_farms_clock_is_put_into_ours(ahead: float, age: float) -> None:
+    now = 1_790_000_000.0
+    assert by_our_clock(now - age + ahead, now) == now - age
+
+
+@pytest.mark.skipif(not shutil.which("cc"), reason="there is no C compiler here")
+def test_the_clock_that_a_process_sees_is_set_and_nothing_else(tmp_path: Path) -> None:
+    script = (
+        "import sys, threading, time\n"
+        "clock = open(sys.argv[1], 'r+b', buffering=0)\n"
+        "wall, steady = time.time(), time.monotonic()\n"
+        "clock.write((3600).to_bytes(8, sys.byteorder))\n"
+        "time.sleep(0.01)\n"
+        "threading.Event().wait(0.01)\n"
+        "print(time.time() - wall, time.monotonic() - steady)\n"
+    )
+    shift = tmp_path / "shift"
+    shift.write_bytes(bytes(8))
+    shown = {"LD_PRELOAD": str(make_clock(tmp_path)), "CHAOS_CLOCK": str(shift)}
+    ran = subprocess.run(
+        [sys.executable, "-c", script, str(shift)], env=shown, capture_output=True, text=True, check=True
+    )
+    stepped, steady = map(float, ran.stdout.split())
+    assert 3600 < stepped < 3660
+    assert 0.02 <= steady < 60
 
 
 # Judging

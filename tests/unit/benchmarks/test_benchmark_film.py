@@ -5,7 +5,8 @@ from pathlib import Path
 from benchmarks.film import Wanted, free_box, fresh
 
 from framemill.jobs.settings import OutputSettings, RunSettings, apply_assignments
-from framemill.media.options import audio_encoder, video_encoder
+from framemill.media.options import video_encoder
+from framemill.media.soundcodecs import audio_encoder
 
 
 def test_both_sides_are_asked_for_the_same() -> None:
@@ -13,7 +14,7 @@ def test_both_sides_are_asked_for_the_same() -> None:
     command = wanted.command(Path("in.mp4"), Path("out.mp4"))
     settings, _ = apply_assignments(OutputSettings(), RunSettings(), wanted.assignments())
     video = video_encoder(settings, "yuv420p", None, (), grid=False)
-    sound = audio_encoder(settings, 48_000, 2)
+    sound = audio_encoder(settings, {"sample_rate": "48000", "channels": 2})
 
     asked = {name: video[name] for name in ("c:v", "preset", "crf")} | {name: sound[name] for name in ("c:a", "b:a")}
     assert asked == {name: command[command.index(f"-{name}") + 1] for name in asked}

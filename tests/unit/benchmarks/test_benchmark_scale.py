@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 
 import pytest
-from benchmarks.endurance import Look, grown, megabytes_a_thousand, slope
+from benchmarks.endurance import Look, Process, grown, growth_of_each, megabytes_a_thousand, settled, slope
 from benchmarks.scale import Figures, Size, measure_farm
 from benchmarks.scale_clock import run_virtually
 from benchmarks.scale_farm import make_jobs, make_title
@@ -102,3 +102,13 @@ def test_what_is_more_at_the_end_has_grown() -> None:
 def test_a_heap_may_keep_some_entries_but_not_one_for_each_job() -> None:
     assert grown([look(1, 0, **{"held: heap": 3}), look(9, 0, **{"held: heap": 90})]) == {}
     assert grown([look(1, 0, **{"held: heap": 3}), look(9, 0, **{"held: heap": 900})]) == {"held: heap": (3, 900)}
+
+
+def test_each_process_has_a_growth_of_its_own() -> None:
+    def at(jobs: int, ours: int, **more: int) -> Look:
+        sizes = {"1 ours": ours, "2 rays": 5_000_000, **more}
+        return Look(jobs, 0, {}, {name: Process(size, 3, 1) for name, size in sizes.items()})
+
+    looks = [at(1, 90_000_000), at(10, 1_000_000), at(55, 1_450_000, late=7), at(100, 1_900_000)]
+    assert [look.jobs for look in settled(looks)] == [10, 55, 100]
+    assert growth_of_each(looks) == {"1 ours": pytest.approx(10.0), "2 rays": 0.0}

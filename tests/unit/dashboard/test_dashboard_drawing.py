@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from framemill.dashboard import drawing, tables, words
-from framemill.jobs.model import ChunkRow, Event, Failure, Input, Job, Output
+from framemill.jobs.model import ChunkRow, Event, Failure, Input, Job, Output, Target
 from framemill.jobs.reasons import Reason
 from framemill.jobs.states import ChunkState, JobState
 from framemill.services.charting import Cell, Chart, Span, cells_of, fate_of, outputs_with_cells, spans_of
@@ -92,7 +92,7 @@ def test_what_a_client_or_an_encoder_said_is_no_markup() -> None:
     assert "<script" not in drawing.chunk_map({0: [cell(0, 1, "quarantined", message=evil)]})
     job = Job(account="a", door="native", created_at=NOON, state=JobState.FAILED, message=evil)
     source = Input(job_id=job.id, uri=f"/films/{evil}.mov")
-    output = Output(job_id=job.id, name=evil, target=f"/out/{evil}", message=evil)
+    output = Output(job_id=job.id, name=evil, targets=(Target(uri=f"/out/{evil}"),), message=evil)
     shown = Shown(job, [source], [output])
     chart = Chart(shown, [], [], [])
     event = Event(seq=1, job_id=job.id, at=NOON, kind="failed", data={"message": evil})

@@ -4,11 +4,11 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 import pytest
-from fake_farm import play
+from mortal import play
 
 from framemill.errors import MediaError, StaleOrder
-from framemill.farm.bench import KEPT_SECONDS, Bench, Share
-from framemill.farm.orders import ExtraOrder, Order, Result
+from framemill.farm.bench import KEPT_SECONDS, Bench
+from framemill.farm.orders import ExtraOrder, OnShare, Order, Result
 from framemill.jobs.reasons import Reason
 from framemill.policy.tasks import ENCODE
 
@@ -28,12 +28,12 @@ class Work:
         self.dying_seconds = 0.0
         self.bench = Bench("w", "m", ENCODE, 4, self.perform)
 
-    async def perform(self, order: Order, on_share: Share) -> Result:
+    async def perform(self, order: Order, on_share: OnShare) -> Result:
         assert order == ORDER
         self.begun += 1
         try:
             await asyncio.sleep(4)
-            on_share(0.5)
+            on_share(0.5, 80)
             await asyncio.sleep(6)
         except asyncio.CancelledError:
             await asyncio.sleep(self.dying_seconds)
@@ -52,7 +52,7 @@ class Work:
 
     @property
     def listed(self) -> list[tuple[str, float | None, float]]:
-        return [(task, share, since) for task, share, since in self.bench.report().running]
+        return [(task, share, since) for task, share, since, _ in self.bench.report().running]
 
 
 @pytest.fixture
@@ -77,6 +77,14 @@ def scene(of: Callable[[Work], Awaitable[None]]) -> Callable[[Work], None]:
 async def test_an_order_is_carried_out(work: Work) -> None:
     assert await work.do() == DONE
     assert asyncio.get_running_loop().time() == 10
+
+
+@scene
+async def test_how_far_it_is_and_what_it_moves_is_reported(work: Work) -> None:
+    asked = work.begin()
+    await asyncio.sleep(5)
+    assert [(one.share, one.size) for one in work.bench.report().running] == [(0.5, 80)]
+    await asked
 
 
 @scene

@@ -4,17 +4,22 @@ import asyncio
 import os
 import time
 from collections import Counter
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from fake_farm import Answer, Farm, for_ever, play
+from fake_farm import Farm
+from fake_hands import Answer, for_ever
+from mortal import play
+from sqlalchemy import update
 
 from framemill.farm.collecting import DRAFT_SECONDS, Collected, InUse, collect
 from framemill.farm.keeping import in_use
 from framemill.farm.orders import GroupOrder, Order, Result, StitchOrder
-from framemill.jobs.model import new_id
+from framemill.jobs.model import Limits, new_id
 from framemill.jobs.states import ChunkState, JobState, RetryAsked
 from framemill.policy.retention import CacheLimits
+from framemill.store.schema import outputs
 
 DAY = 86_400.0
 NOBODY = InUse(jobs=frozenset(), keys=frozenset(), inputs=frozenset(), growing=frozenset(), seen=frozenset())
@@ -304,3 +309,14 @@ def test_a_farm_is_collected_while_it_works(yard: Yard) -> None:
     assert sum(isinstance(order, GroupOrder) for order in farm.hands.orders) == 20
     yard.collect(ALL)
     assert yard.files == set()
+
+
+def test_an_output_whose_time_is_over_goes(yard: Yard) -> None:
+    yard.farm.submit(targets=[None], limits=Limits(max_kept_seconds=3600))
+    assert yard.farm.run().state is JobState.COMPLETED
+    yard.collect()
+    assert any(name.startswith("work/j/") for name in yard.files)
+    with yard.farm.database.writing() as conn:
+        conn.execute(update(outputs).values(expires_at=datetime.now(UTC)))
+    yard.collect()
+    assert not any(name.startswith("work/j/") for name in yard.files)

@@ -4,9 +4,13 @@ import asyncio
 import os
 from collections import Counter
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
-from fake_farm import Answer, Coordinator, Farm, for_ever, nothing, play
+from fake_farm import Coordinator, Farm
+from fake_hands import Answer, for_ever, nothing
+from mortal import play
+from sqlalchemy import event, update
 
 from framemill.farm.coordination import LOOK_SECONDS
 from framemill.farm.intact import chunk_blob
@@ -28,7 +32,10 @@ from framemill.jobs.settings import OutputSettings
 from framemill.jobs.states import CancelAsked, ChunkState, InputState, JobState, StartAsked
 from framemill.jobs.usage import Usage
 from framemill.policy import admission
+from framemill.policy.callbacks import PREPARED
 from framemill.services.jobs import Jobs
+from framemill.store import doors
+from framemill.store.schema import chunks
 
 LONG_AGO = 1_000_000_000
 FILM = b"[0,10)[10,20)[20,30)[30,40)"
@@ -50,6 +57,11 @@ def stuck(kind: type[Order]) -> Answer:
 def jobs_of(farm: Farm) -> Jobs:
     """The front door, which tells the coordinator nothing."""
     return Jobs(farm.database, lambda _: None)
+
+
+def told_prepared(farm: Farm) -> list[list[str]]:
+    """Of which inputs it was told that they are all that the job has, and here."""
+    return [event.data["inputs"] for event in jobs_of(farm).events("j") if event.kind == PREPARED]
 
 
 async def ended(coordinator: Coordinator, *names: str) -> list[Job]:
@@ -134,16 +146,23 @@ def test_how_far_a_job_is(farm: Farm) -> None:
     farm.submit(outputs=2)
     farm.hands.seconds = lambda _: 8.0
 
+    shares: list[Any] = []
+
     async def scene() -> list[tuple[str, int, int]]:
         seen = []
         async with farm.running() as coordinator:
             for _ in range(5):
                 told = await coordinator.jobs.progress("j")
                 seen.append((told["state"], told["frames"], told["frames_planned"]))
+                shares.append(told["share"])
                 await asyncio.sleep(4.5)
             await ended(coordinator, "j")
             told = await coordinator.jobs.progress("j")
-            assert await coordinator.jobs.progress("no such job") == {"state": "", "frames": 0, "frames_planned": 0}
+            nothing = {"state": "", "frames": 0, "frames_planned": 0, "share": None}
+            assert await coordinator.jobs.progress("no such job") == nothing
+            assert shares[0] is None
+            assert shares[1:] == sorted(shares[1:])
+            assert 0 < shares[1] < shares[2] < shares[3] <= shares[4] == told["share"] == 1.0
             return [*seen, (told["state"], told["frames"], told["frames_planned"])]
 
     assert play(scene()) == [
@@ -273,6 +292,8 @@ def test_the_inputs_of_a_held_job_are_fetched_while_its_owner_thinks(farm: Farm)
             assert [source.state for source in farm.inputs_of()] == [InputState.READY] * 2
             assert (farm.job.state, coordinator.jobs.driven) == (JobState.HELD, [])
             assert len(farm.hands.of(IngestOrder)) == 2
+            told = [event for event in jobs_of(farm).events("j") if event.kind == PREPARED]
+            assert [one.data["inputs"] for one in told] == [sorted(source.id for source in farm.inputs_of())]
             jobs_of(farm).started("j")
             await coordinator.jobs.wake(["j"])
             (job,) = await ended(coordinator, "j")
@@ -280,6 +301,115 @@ def test_the_inputs_of_a_held_job_are_fetched_while_its_owner_thinks(farm: Farm)
 
     play(scene())
     assert len(farm.hands.of(IngestOrder)) == 2
+
+
+def test_a_held_job_whose_inputs_were_read_is_left_alone(farm: Farm) -> None:
+    farm.submit(start="held")
+    farm.submit("k", start="held", input_state=InputState.WAITING, inputs=["/k"])
+
+    async def scene() -> None:
+        async with farm.running() as coordinator:
+            assert coordinator.jobs.driven == ["j", "k"]  # of `j` nobody has said yet that all is here
+            await asyncio.sleep(60)
+            for names in (["j"], ["j", "k"]):
+                await coordinator.jobs.wake(names)
+                assert coordinator.jobs.driven == []
+
+    play(scene())
+
+
+def test_that_all_inputs_are_here_is_told_by_whoever_takes_over(farm: Farm) -> None:
+    """The coordinator dies when they are read, and before it has said so."""
+    farm.submit(start="held", input_state=InputState.WAITING)
+
+    async def scene() -> None:
+        farm.hire()
+        first = farm.coordinator()
+        first.database.fate = lambda conn: conn is None and farm.inputs_of()[0].state is InputState.READY
+        await first.start()
+        await first.died()
+        assert told_prepared(farm) == []
+        async with farm.running() as second:
+            await asyncio.sleep(60)
+            assert second.jobs.driven == []
+        async with farm.running():
+            await asyncio.sleep(60)
+
+    play(scene())
+    assert told_prepared(farm) == [["j-i0"]]
+
+
+def test_that_all_inputs_are_here_is_told_when_the_one_that_was_not_is_removed(farm: Farm) -> None:
+    farm.submit(start="held", on_input_error="keep", inputs=["/1.mp4", "/2.mp4"])
+    farm.replace_input(farm.inputs_of()[1].model_copy(update={"state": InputState.FAILED}))
+
+    async def scene() -> None:
+        async with farm.running() as coordinator:
+            await asyncio.sleep(60)
+            jobs_of(farm).part_removed("j", "inputs", "j-i1")
+            await coordinator.jobs.wake(["j"])
+            await asyncio.sleep(60)
+
+    play(scene())
+    assert told_prepared(farm)[-1] == ["j-i0"]
+
+
+def test_of_a_job_that_was_started_meanwhile_it_is_not_told_that_its_inputs_are_here(farm: Farm) -> None:
+    async def scene() -> None:
+        async with farm.running() as coordinator:
+            farm.submit(start="held")
+            store = coordinator.jobs._store("j")
+            job, inputs, _ = await store.load()
+            jobs_of(farm).started("j")
+            await store.note_prepared(job, inputs)
+
+    play(scene())
+    assert told_prepared(farm) == []
+
+
+def test_many_who_wake_the_coordinator_at_once_share_a_look(farm: Farm) -> None:
+    farm.pause()
+    names = [f"{number:03}" for number in range(100)]
+
+    async def scene() -> None:
+        async with farm.running() as coordinator:
+            for name in names:
+                farm.submit(name, inputs=[f"/{name}"])
+            looks: list[None] = []
+            event.listen(farm.database._read, "begin", lambda _: looks.append(None))
+            async with coordinator.jobs._looking:
+                waking = [asyncio.ensure_future(coordinator.jobs.wake([name])) for name in names]
+                await asyncio.sleep(0.1)
+            await asyncio.gather(*waking)
+            assert coordinator.jobs.queued == 100
+            assert len(looks) == 1
+
+    play(scene())
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_jobs_that_were_removed_before_anybody_looked_stand_in_nobody_s_way(farm: Farm, told: bool) -> None:
+    """Hundreds of them: a farm admits only so many at a time."""
+    farm.pause()
+    doomed = [f"{number:03}" for number in range(300)]
+    for name in doomed:
+        farm.submit(name, inputs=[f"/{name}"])
+
+    async def scene() -> None:
+        async with farm.running() as coordinator:
+            assert coordinator.jobs.queued == 300
+            for name in doomed:
+                farm.wish(CancelAsked(), name)
+                with farm.database.writing() as conn:
+                    assert doors.remove_job(conn, name, farm.job_of(name).version)
+            farm.submit("j")
+            farm.pause(False)
+            await coordinator.jobs.wake([*doomed, "j"] if told else ["j"])
+            begun = asyncio.get_running_loop().time()
+            await ended(coordinator, "j")
+            assert asyncio.get_running_loop().time() - begun < 5
+
+    play(scene())
 
 
 def test_a_held_job_that_is_started_while_its_inputs_are_fetched_begins_when_they_are_here(farm: Farm) -> None:
@@ -348,7 +478,7 @@ def begun(farm: Farm) -> list[str]:
 
 
 def one_at_a_time(farm: Farm, **fields: int) -> None:
-    farm.limits = admission.Limits(active_jobs=1, **fields)
+    farm.limits = admission.Limits.model_validate({"active_jobs": 1, **fields})
 
 
 def test_jobs_begin_by_priority_deadline_and_age(farm: Farm) -> None:
@@ -535,10 +665,32 @@ def test_what_is_done_first_is_charged_first_and_what_exceeds_the_cap_is_given_u
     assert [(farm.folder / name).exists() for name in ("a.mp4", "b.mp4", "c.mp4")] == [False, True, True]
 
 
+def test_what_is_encoded_last_is_charged_last_whichever_is_joined_first(farm: Farm) -> None:
+    farm.submit("priced")
+    farm.run("priced")
+    (each,) = (output.charged for output in farm.outputs_of("priced"))
+    assert each is not None
+    targets = [str(farm.folder / name) for name in ("a.mp4", "b.mp4", "c.mp4")]
+    farm.submit(targets=targets, on_output_error="keep", limits=Limits(max_spend=2 * each))
+
+    async def answer(order: Order) -> Result | None:
+        if isinstance(order, StitchOrder):  # the second was encoded last, and is joined first
+            later = datetime.now(UTC) + timedelta(seconds=5)
+            with farm.database.writing() as conn:
+                conn.execute(update(chunks).where(chunks.c.output_id == "j-o1").values(committed_at=later))
+            await asyncio.sleep(1 if order.title_key[-6] == "1" else 2)
+        return None
+
+    farm.hands.answer = answer
+    assert farm.run().state is JobState.COMPLETED
+    assert [output.charged for output in farm.outputs_of()] == [each, None, each]
+
+
 def test_a_job_that_keeps_nothing_fails_when_its_cap_is_reached(farm: Farm) -> None:
     job = spending(farm, "fail", 0)
     assert (job.state, job.reason, job.spent) == (JobState.FAILED, Reason.SPEND_CAP_REACHED, 0)
     assert not (farm.folder / "b.mp4").exists()
+    assert farm.hands.of(GroupOrder) == []  # what they cost was known before
 
 
 def test_what_was_charged_is_not_charged_again(farm: Farm) -> None:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from fake_farm import play
+from mortal import play
 
 from framemill.errors import DiskFull, EpochOver, StaleOrder, WorkerLost
 from framemill.farm.dispatcher import Answered, Dispatcher
@@ -79,6 +79,7 @@ class Errands:
 
     def __init__(self, said: list[Said], job: str = "j") -> None:
         self.said = said
+        self.behind: float | None = None
         self.standing = Standing(job, "a")
         self.errors: dict[str, Exception] = {}
         """What it raises, by what it is told."""
@@ -90,6 +91,9 @@ class Errands:
 
     def frames(self, task: Task) -> int:
         return 40
+
+    def bytes(self, task: Task) -> int:
+        return 0
 
     async def begun(self, task: Task, token: str, worker: str) -> None:
         await self._note("begun", task, token)
@@ -480,6 +484,36 @@ async def test_frames_under_way_are_those_that_workers_are_past(at: Scene) -> No
     assert [at.dispatcher.frames_under_way(job) for job in "jk"] == [40, 20]
     await asyncio.gather(*asked)
     assert at.dispatcher.frames_under_way("j") == 0
+
+
+@scene
+async def test_what_is_fetched_is_told_where_its_worker_knows_the_size(at: Scene) -> None:
+    asked = [at.begin(task("x"), task("y"), task("z"))]
+    await asyncio.sleep(0.5)
+    at.hear(
+        report("w1", "x", "y", "z")._replace(
+            running=(Running("x", 0.5, 1.0, 80), Running("y", 0.1, 1.0, 1000), Running("z"))
+        )
+    )
+    assert at.dispatcher.fetched_under_way("j") == (140, 1080)
+    assert at.dispatcher.fetched_under_way("k") == (0, 0)
+    await asyncio.gather(*asked)
+    assert at.dispatcher.fetched_under_way("j") == (0, 0)
+
+
+@scene
+async def test_a_jobs_share_goes_by_what_each_task_takes(at: Scene) -> None:
+    """Of a task that another job asked for as well, each has its own share."""
+    assert at.dispatcher.share_of("j") is None
+    asked = [at.begin(task("x", effort=3.0), task("y")), at.begin(task("x", "k"), job="k")]
+    await asyncio.sleep(0.5)
+    assert at.dispatcher.share_of("j") is None  # nobody said that these count
+    at.jobs["j"].behind, at.jobs["k"].behind = 4.0, 0.0
+    assert [at.dispatcher.share_of(job) for job in "jk"] == [0.5, 0.0]
+    at.hear(report("w1", "x", "y"))
+    assert [at.dispatcher.share_of(job) for job in "jk"] == [0.75, 0.5]
+    await asyncio.gather(*asked)
+    assert at.dispatcher.share_of("j") is None
 
 
 @scene

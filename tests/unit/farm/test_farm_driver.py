@@ -2,19 +2,36 @@
 
 import asyncio
 import contextlib
+import hashlib
 import threading
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import pytest
-from fake_farm import Answer, Coordinator, Farm, MortalDatabase, for_ever, nothing, play
+from fake_farm import Coordinator, Farm
+from fake_hands import Answer, for_ever, nothing
+from mortal import MortalDatabase, play
 from sqlalchemy import Connection
 
 from framemill.errors import FarmError, MediaError
 from framemill.farm.intact import chunk_blob
-from framemill.farm.orders import Encoded, ExtraOrder, GroupOrder, IngestOrder, Order, Result, SourceRead, Stitched
+from framemill.farm.orders import (
+    Encoded,
+    ExtraOrder,
+    GroupOrder,
+    IngestOrder,
+    Order,
+    Result,
+    ShareOrder,
+    SourceRead,
+    Stitched,
+    Surveyed,
+    SurveyOrder,
+)
+from framemill.farm.titles import load_title
 from framemill.jobs.reasons import Reason
+from framemill.jobs.settings import OutputSettings
 from framemill.jobs.states import CancelAsked, ChunkState, DeliveryState, InputState, JobState
 from framemill.jobs.usage import Usage
 from framemill.media.damage import Complaints
@@ -82,9 +99,20 @@ def test_the_report_tells_what_came_of_it(farm: Farm) -> None:
     }
     (output,) = report["outputs"]
     assert (output["path"], output["proof"]) == (str(farm.target), {"frames": 40})
-    assert output["files"] == [{"path": "output.mp4", "size": len(FILM), "sha256": "5" * 64, "md5": "5" * 32}]
+    sums = {"sha256": hashlib.sha256(FILM).hexdigest(), "md5": hashlib.md5(FILM, usedforsecurity=False).hexdigest()}
+    assert output["files"] == [{"path": "output.mp4", "size": len(FILM), **sums}]
     assert output["renditions"][0]["video_bytes"] == len(FILM)
     assert set(report["seconds"]) == {"queued", *WORKING} - {"packaging", "delivering"}
+
+
+def test_the_report_tells_the_cap_of_a_rendition(farm: Farm) -> None:
+    farm.submit(settings=OutputSettings(audio_codec="none", maxrate=900_000, bufsize=1_800_000))
+    report = farm.run().report
+    assert report is not None
+    (rendition,) = report["outputs"][0]["renditions"]
+    told = {name: rendition[name] for name in ("name", "width", "height", "codec", "maxrate", "progressive")}
+    of_picture = {"name": "48p", "width": 64, "height": 48}
+    assert told == {**of_picture, "codec": "h264", "maxrate": 900_000, "progressive": None}
 
 
 def test_what_each_stage_took_is_counted(farm: Farm) -> None:
@@ -582,3 +610,41 @@ def test_a_job_that_has_ended_is_left_alone(farm: Farm) -> None:
 def test_a_job_that_does_not_exist_is_told(farm: Farm) -> None:
     with pytest.raises(FarmError, match="There is no job j"):
         farm.run()
+
+
+def test_bits_are_shared_out_before_the_chunks_are_encoded(farm: Farm) -> None:
+    """Each chunk is measured first; the plan that is encoded by says what each has."""
+    farm.submit(settings=OutputSettings(bitrate=1_000_000, passes=2))
+    job = farm.run()
+    assert (job.state, farm.target.read_bytes()) == (JobState.COMPLETED, FILM)
+    kinds = [type(order) for order in farm.hands.orders if isinstance(order, SurveyOrder | ShareOrder | GroupOrder)]
+    assert kinds == [SurveyOrder] * 4 + [ShareOrder] + [GroupOrder] * 4
+    assert job.usage["survey"].seconds == 0.5
+    (join,) = farm.hands.joins
+    chunks = load_title(farm.hands.blobs, join.title_key).pictured.plan.chunks
+    assert [round(chunk.shares[0], -3) for chunk in chunks] == [400_000, 800_000, 1_200_000, 1_600_000]
+
+
+def test_what_is_measured_in_vain_is_encoded_all_the_same(farm: Farm) -> None:
+    async def answer(order: Order) -> Result | None:
+        return Surveyed(reason=Reason.FFMPEG_FAILED, message="why") if isinstance(order, SurveyOrder) else None
+
+    farm.hands.answer = answer
+    farm.submit(settings=OutputSettings(bitrate=1_000_000, passes=2))
+    assert farm.run().state is JobState.COMPLETED
+    (join,) = farm.hands.joins
+    chunks = load_title(farm.hands.blobs, join.title_key).pictured.plan.chunks
+    assert {chunk.shares for chunk in chunks} == {(1_000_000,)}
+
+
+def test_without_a_hardware_encoder_what_must_have_one_is_refused(farm: Farm) -> None:
+    farm.submit(settings=OutputSettings(hardware="gpu_only"))
+    job = farm.run()
+    assert (job.state, job.reason) == (JobState.FAILED, Reason.NO_ENCODER)
+    assert "hardware encoder of h264" in (job.message or "")
+    assert not farm.hands.groups
+
+
+def test_whatever_may_have_a_hardware_encoder_goes_on_without(farm: Farm) -> None:
+    farm.submit(settings=OutputSettings(hardware="gpu_first"))
+    assert farm.run().state is JobState.COMPLETED

@@ -4,7 +4,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 
 import pytest
-from fake_farm import Farm, make_title, play
+from fake_farm import Farm
+from fake_hands import make_title
+from mortal import play
 
 from framemill.errors import EpochOver
 from framemill.farm.errands import ChunkErrands, Errands
@@ -68,7 +70,7 @@ class Scene:
         self.errands = ChunkErrands(self.farm.job, {"sound": SOUND_ORDER}, pieces, self.store)
 
     def task_of(self, group: int) -> Task:
-        wanted = GroupOrder(title_key="t", rendition=0, group=group)
+        wanted = GroupOrder(title_key="t", renditions=(0,), group=group)
         return next(task for task in self.tasks if self.errands.order(task) == wanted)
 
     async def begun(self, number: int, token: str = FIRST, worker: str = "w") -> None:
@@ -238,7 +240,7 @@ async def test_sound_and_text_have_no_lease(at: Scene) -> None:
 
 @scene
 async def test_what_is_sent_for_a_task(at: Scene) -> None:
-    assert at.errands.order(at.tasks[1]) == GroupOrder(title_key="t", rendition=0, group=1)
+    assert at.errands.order(at.tasks[1]) == GroupOrder(title_key="t", renditions=(0,), group=1)
     assert at.errands.order(SOUND) == SOUND_ORDER
     assert [at.errands.frames(task) for task in (*at.tasks, SOUND)] == [7, 14, 7, 12, 0]
     assert at.errands.standing == STANDING

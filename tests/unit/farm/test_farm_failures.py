@@ -8,7 +8,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from fake_farm import Answer, Coordinator, FakeWorker, Farm, MortalDatabase, for_ever, play
+from fake_farm import Coordinator, Farm
+from fake_hands import Answer, FakeWorker, for_ever
+from mortal import MortalDatabase, play
 from sqlalchemy import Connection
 from sqlalchemy.exc import OperationalError
 
@@ -315,6 +317,22 @@ def test_an_output_that_cannot_be_encoded_is_given_up_and_the_others_go_on(farm:
     assert by_output["j-o0", ChunkState.COMMITTED] == 4
     assert by_output["j-o1", ChunkState.QUARANTINED] == 1
     assert by_output["j-o1", ChunkState.WAITING] == 3
+    assert farm.hands.under_way == 0
+
+
+@pytest.mark.parametrize(("bad", "state"), [(0, JobState.FAILED), (1, JobState.COMPLETED)])
+def test_extras_may_fail_and_the_first_output_may_not(farm: Farm, bad: int, state: JobState) -> None:
+    farm.submit(outputs=2, on_output_error="extras", run={"on_damage": "keep"})
+    other = farm.outputs_of()[1]
+    farm.replace_output(other.model_copy(update={"settings": other.settings.model_copy(update={"crf": 40.0})}))
+
+    async def answer(order: Order) -> Result | None:
+        if isinstance(order, GroupOrder | TrialOrder) and order.title_key.endswith(f"-{bad}.json"):
+            return Encoded(reason=Reason.FFMPEG_FAILED, message="why.", command="ffmpeg")
+        return None
+
+    farm.hands.answer = answer
+    assert farm.run().state is state
     assert farm.hands.under_way == 0
 
 

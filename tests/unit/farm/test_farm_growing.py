@@ -3,9 +3,11 @@
 from pathlib import Path
 
 import pytest
-from fake_farm import Farm, for_ever, play
+from fake_farm import Farm
+from fake_hands import for_ever
 from hypothesis import given
 from hypothesis import strategies as st
+from mortal import play
 
 from framemill.farm.growing import chunks_in_row
 from framemill.farm.orders import GroupOrder, Grown, GrowOrder, Order, PlanOrder, Result, StitchOrder
@@ -105,11 +107,11 @@ def test_a_package_can_be_played_before_it_is_encoded(farm: Farm) -> None:
     assert playable(farm) == told  # once
     assert job.state is JobState.COMPLETED
     assert live(farm) == []
-    assert (farm.work / "j" / "1" / "j-o0" / "video").exists()
+    assert (farm.work / "j" / "1" / "j-o0" / "master.m3u8").exists()
 
 
 def test_it_grows_segment_by_segment_in_every_rendition(farm: Farm) -> None:
-    """And its sound is begun before the second ones."""
+    """Its text, which takes no time, is there from the start; its sound is begun before the second ones."""
     ladder = [{"height": 48, "crf": 20}, {"height": 32, "crf": 30}]
     settings = OutputSettings.model_validate({**PACKAGE.model_dump(), "ladder": ladder})
     farm.machines["m1"] = 1
@@ -117,11 +119,11 @@ def test_it_grows_segment_by_segment_in_every_rendition(farm: Farm) -> None:
     assert farm.run().state is JobState.COMPLETED
 
     begun = [
-        (order.group, order.rendition) if isinstance(order, GroupOrder) else order.kind
+        (order.group, order.renditions) if isinstance(order, GroupOrder) else order.kind
         for order in farm.hands.orders
         if isinstance(order, GroupOrder) or hasattr(order, "kind")
     ]
-    assert begun == [(0, 0), (0, 1), "sound", *((group, rendition) for group in (1, 2, 3) for rendition in (0, 1))]
+    assert begun == ["text", (0, (0, 1)), "sound", *((group, (0, 1)) for group in (1, 2, 3))]
 
 
 def test_a_file_does_not_grow(farm: Farm) -> None:

@@ -13,7 +13,7 @@ from framemill.farm.intact import (
     facts_blob,
     intact_chunk,
     intact_extra,
-    note_extra,
+    keep_extra,
     note_use,
 )
 from framemill.media.chunkfile import ChunkFacts
@@ -32,8 +32,7 @@ def blobs(tmp_path: Path) -> LocalBlobs:
     found = LocalBlobs(tmp_path)
     draft = found.draft(SOUND)
     draft.write_bytes(DATA)
-    note_extra(found, draft, SOUND)
-    found.keep(draft, SOUND)
+    keep_extra(found, draft, SOUND)
     known = intact_extra(found, SOUND)
     assert known is not None
     facts = ChunkFacts(frames=10, size=known.size, sha256=known.sha256, parameter_sets="p", reorder=2)
@@ -99,9 +98,7 @@ def test_what_the_decoder_said_is_kept_with_it(blobs: LocalBlobs) -> None:
     said = Complaints(refused=3, lines=("why",))
     draft = blobs.draft(SOUND)
     draft.write_bytes(b"part of it")
-    note_extra(blobs, draft, SOUND, said)
-    assert intact_extra(blobs, SOUND) is None  # not there yet
-    blobs.keep(draft, SOUND)
+    keep_extra(blobs, draft, SOUND, said)
 
     facts = intact_extra(blobs, SOUND)
     assert facts is not None

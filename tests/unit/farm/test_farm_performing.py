@@ -21,7 +21,7 @@ PLAN = PlanOrder(
     decode=False,
     linear=False,
 )
-GROUP = GroupOrder(title_key="titles/t.json", rendition=0, group=0)
+GROUP = GroupOrder(title_key="titles/t.json", renditions=(0,), group=0)
 JOIN = StitchOrder(title_key="titles/t.json", folder="/nowhere/out", name="output.mp4")
 
 
@@ -35,7 +35,7 @@ def blobs(tmp_path: Path) -> LocalBlobs:
 @pytest.mark.parametrize("order", [PLAN, GROUP, JOIN])
 def test_without_the_folder_nothing_can_be_done_at_the_moment(blobs: LocalBlobs, order: Order) -> None:
     shutil.rmtree(blobs.root)
-    result = asyncio.run(perform(order, lambda _: None, blobs))
+    result = asyncio.run(perform(order, lambda *_: None, blobs))
 
     assert result.reason is not None
     assert KINDS[result.reason] is Kind.FARM
@@ -43,7 +43,7 @@ def test_without_the_folder_nothing_can_be_done_at_the_moment(blobs: LocalBlobs,
 
 
 def test_a_plan_without_its_source_fails_for_itself(blobs: LocalBlobs) -> None:
-    result = asyncio.run(perform(PLAN, lambda _: None, blobs))
+    result = asyncio.run(perform(PLAN, lambda *_: None, blobs))
 
     assert result.reason is Reason.INTERNAL
     assert "No such file" in result.message
@@ -52,4 +52,4 @@ def test_a_plan_without_its_source_fails_for_itself(blobs: LocalBlobs) -> None:
 @pytest.mark.parametrize("order", [GROUP, JOIN])
 def test_what_was_not_foreseen_is_raised(blobs: LocalBlobs, order: Order) -> None:
     with pytest.raises(FileNotFoundError):
-        asyncio.run(perform(order, lambda _: None, blobs))
+        asyncio.run(perform(order, lambda *_: None, blobs))

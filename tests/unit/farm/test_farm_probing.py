@@ -4,7 +4,8 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from fake_farm import Farm, play
+from fake_farm import Farm
+from mortal import play
 
 from framemill.errors import FarmError
 from framemill.farm.counting import WINDOW_SECONDS, Tally

@@ -4,7 +4,9 @@ import asyncio
 from collections import Counter
 
 import pytest
-from fake_farm import Answer, Coordinator, Farm, Fate, for_ever, play
+from fake_farm import Coordinator, Farm
+from fake_hands import Answer, for_ever
+from mortal import Fate, play
 from sqlalchemy import Connection
 
 from framemill.farm.orders import Encoded, ExtraOrder, GroupOrder, Order, Result

@@ -6,13 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_farm import Farm, play
+from fake_farm import Farm
+from mortal import play
 
-from framemill.farm.orders import IngestOrder
-from framemill.jobs.model import Job
+from framemill.farm.orders import IngestOrder, Order, Result
+from framemill.jobs.model import Input, Job
 from framemill.jobs.reasons import Reason
 from framemill.jobs.states import CancelAsked, InputState, JobState
 from framemill.jobs.uploads import Upload, UploadState, uri_of
+from framemill.store import doors
 from framemill.store import uploads as upload_rows
 
 NOON = datetime(2030, 5, 17, 12, 0, tzinfo=UTC)
@@ -116,3 +118,50 @@ def test_who_waits_goes_on_as_soon_as_it_is_told(farm: Farm) -> None:
             return asyncio.get_running_loop().time() - began
 
     assert play(scene()) < 20
+
+
+def test_an_upload_that_its_owner_has_removed_is_waited_for_no_longer(farm: Farm) -> None:
+    submitted(farm)
+    (source,) = farm.inputs_of()
+
+    async def scene() -> Job:
+        async with farm.running() as coordinator:
+            await asyncio.sleep(31)
+            with farm.database.writing() as conn:
+                other = Input(job_id="j", uri="/other.mp4", trusted=True)
+                doors.replace_inputs(conn, "j", [other])
+            await coordinator.jobs.wake(["j"])
+            job: Job = await coordinator.jobs.ended("j")
+            return job
+
+    done = play(scene())
+
+    assert (done.state, done.waiting) == (JobState.COMPLETED, None)
+    assert [order.uri for order in farm.hands.of(IngestOrder)] == ["/other.mp4"]
+    assert source.id not in {one.id for one in farm.inputs_of()}
+
+
+def test_what_its_owner_says_of_an_input_while_it_comes_stays_said(farm: Farm) -> None:
+    upload = submitted(farm)
+    said = {"position": 3, "start": 1.0, "end": 2.0, "metadata": {"a": 1}, "filename": "mine.mov"}
+
+    async def scene() -> None:
+        async with farm.running() as coordinator:
+            await asyncio.sleep(31)
+            path = completed(farm, upload)
+
+            async def edited_meanwhile(order: Order) -> Result | None:
+                if isinstance(order, IngestOrder):
+                    farm.replace_input(farm.inputs_of()[0].model_copy(update=said))
+                return None
+
+            farm.hands.answer = edited_meanwhile
+            await coordinator.jobs.wake(["j"])
+            await coordinator.jobs.ended("j")
+            assert path.exists()
+
+    play(scene())
+
+    (found,) = farm.inputs_of()
+    assert {name: getattr(found, name) for name in said} == said
+    assert (found.state, found.upload_id) == (InputState.READY, upload.id)

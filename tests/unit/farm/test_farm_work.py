@@ -3,15 +3,16 @@
 from fractions import Fraction
 from typing import Any
 
-from fake_farm import make_title
+from fake_hands import make_title
 
 from framemill.farm.errands import Piece
 from framemill.farm.orders import ExtraOrder, PlanOrder
 from framemill.farm.titles import extras_of, places_of
-from framemill.farm.work import extra_tasks, holders_of, piece_tasks, pieces_of, title_seconds
+from framemill.farm.work import batched, extra_tasks, holders_of, piece_tasks, pieces_of, title_seconds
 from framemill.jobs.settings import OutputSettings, RunSettings
 from framemill.jobs.states import ChunkState
-from framemill.media.title import Title
+from framemill.media.estimate import JOIN_SECONDS
+from framemill.media.title import Film, Title
 from framemill.policy.tasks import ENCODE, Standing, Task
 from framemill.store.chunks import UnfinishedChunk
 
@@ -63,7 +64,7 @@ def test_every_group_is_a_piece() -> None:
     rows = rows_of(title)
 
     assert pieces(title, rows) == [
-        Piece(("t",), 0, number, 10, (row.key,), (row.key,)) for number, row in enumerate(rows)
+        Piece(("t",), (0,), number, 10, (row.key,), (row.key,)) for number, row in enumerate(rows)
     ]
     assert pieces(title, []) == []
 
@@ -113,6 +114,42 @@ def test_what_differs_is_not() -> None:
     ]
 
 
+LADDER = [{"height": 48, "crf": 20}, {"height": 32, "crf": 30}, {"height": 24, "crf": 30}]
+
+
+def test_renditions_that_one_decode_serves_are_one_piece() -> None:
+    title = title_of({"chunks": 4}, container="package", segment_seconds=0.4, ladder=LADDER)
+    rows = rows_of(title)
+    found = batched(pieces(title, rows), {"t": title})
+
+    assert [(piece.renditions, piece.group, piece.frames) for piece in found] == [
+        ((0, 1, 2), number, 30) for number in range(4)
+    ]
+    assert found[1].keys == found[1].left == tuple(row.key for row in rows if row.group_number == 1)
+    single, together = tasks(title, pieces(title, rows)), tasks(title, found)
+    assert abs(together[0].effort - sum(task.effort for task in single[::4])) < 1e-12
+
+
+def test_of_renditions_that_are_there_only_the_others_are_encoded() -> None:
+    title = title_of({"chunks": 4}, container="package", segment_seconds=0.4, ladder=LADDER)
+    left = [row for row in rows_of(title) if (row.rendition, row.group_number) != (1, 2)]
+    found = batched(pieces(title, left), {"t": title})
+
+    assert [piece.renditions for piece in found] == [(0, 1, 2), (0, 1, 2), (0, 2), (0, 1, 2)]
+    assert [len(piece.left) for piece in found] == [3, 3, 2, 3]
+
+
+def test_outputs_that_share_some_renditions_only_do_not_get_each_others() -> None:
+    one = title_of({"chunks": 4}, container="package", segment_seconds=0.4, ladder=LADDER[:2])
+    other = title_of({"chunks": 4}, container="package", segment_seconds=0.4, ladder=LADDER[1:])
+    titles = {"t": one, "u": other}
+    some = pieces_of(rows_of(one, "o") + rows_of(other, "p"), {"o": one, "p": other}, {"o": "t", "p": "u"})
+    found = batched(some, titles)
+
+    of_first = [(piece.title_keys, piece.renditions) for piece in found if piece.group == 0]
+    assert of_first == [(("t",), (0,)), (("t", "u"), (1,)), (("u",), (1,))]
+
+
 def test_a_task_says_which_chunks_it_is_of() -> None:
     """Jobs that want the very same share it; those that want other chunks do not."""
     title = title_of()
@@ -126,7 +163,10 @@ def test_a_task_says_which_chunks_it_is_of() -> None:
 
 
 def test_groups_that_begin_alike_are_not_the_same() -> None:
-    longer, shorter = Piece(("t",), 0, 0, 3, ("a", "b"), ("a", "b")), Piece(("t",), 0, 0, 3, ("a", "c"), ("a", "c"))
+    longer, shorter = (
+        Piece(("t",), (0,), 0, 3, ("a", "b"), ("a", "b")),
+        Piece(("t",), (0,), 0, 3, ("a", "c"), ("a", "c")),
+    )
     title = title_of()
     one, other = tasks(title, [longer, shorter])
 
@@ -160,7 +200,7 @@ def test_of_a_package_the_first_segments_go_first() -> None:
 def test_the_sound_of_a_package_comes_behind_its_first_segments_alone() -> None:
     """However long it is, it keeps no slot from them; and it is ahead of all the others."""
     title = title_of({"chunks": 4}, container="package", segment_seconds=0.4)
-    (sound,) = extra_tasks(extras_of(title, "t"), {"t": title}, STANDING)
+    sound = next(task for task in extra_tasks(extras_of(title, "t"), {"t": title}, STANDING) if "sound" in task.id)
     turns = [task.turn for task in tasks(title, pieces(title, rows_of(title)))]
 
     assert turns[0] < sound.turn < min(turns[1:])
@@ -175,7 +215,7 @@ def test_the_sound_of_a_package_comes_behind_its_first_segments_alone() -> None:
 def test_nobody_waits_for_what_is_shown_late() -> None:
     index = title_of().pictured.index.model_copy(update={"time_base": Fraction(2)})  # 40 frames of two seconds each
     long = title_of({"chunks": 4}, container="package", segment_seconds=20)
-    film = long.pictured.model_copy(update={"index": index})
+    film = Film(index=index, plan=long.pictured.plan, pictures=long.pictured.pictures)
     found = pieces(long, rows_of(long))
     late = piece_tasks(found, {"t": long.model_copy(update={"film": film})}, STANDING, alone=False)
 
@@ -194,6 +234,14 @@ def test_effort_is_that_of_the_pictures() -> None:
     assert abs(whole - 4 * efforts["h264"]) < 1e-12
 
 
+def test_behind_every_chunk_comes_the_join_of_all_renditions() -> None:
+    one, two = title_of(), title_of(ladder=[{"height": 24}, {"height": 48}])
+    frames = len(one.pictured.index.pts)
+
+    assert {task.after for task in tasks(one, pieces(one, rows_of(one)))} == {frames * JOIN_SECONDS}
+    assert {task.after for task in tasks(two, pieces(two, rows_of(two)))} == {2 * frames * JOIN_SECONDS}
+
+
 def test_extras_are_short() -> None:
     title = title_of()
     orders = extras_of(title, "t")
@@ -201,7 +249,7 @@ def test_extras_are_short() -> None:
 
     assert title_seconds(title) == 1.6
     assert [(task.id, task.effort) for task in found] == [
-        (f"sound:sounds/{title.sound_key}", 1.6 * 0.02),
+        (f"sound:sounds/{title.sound_keys[0]}", 1.6 * 0.02),
         (f"text:texts/{title.text_key(0)}", 1.6 * 0.001),
     ]
 

@@ -86,6 +86,13 @@ def test_a_tariff_may_count_in_whole_credits_of_processing_time() -> None:
     assert [priced(seconds, CREDIT, **whole) for seconds in (0, 1, 60, 61, 180)] == [1000, 1000, 1000, 2000, 3000]
 
 
+def test_a_tariff_may_count_time_alone() -> None:
+    """Of a package with two renditions as of sound: 1.5 credits a minute, begun credits counting whole."""
+    flat = Tariff(flat_rate=CREDIT, multiplier=Fraction(3, 2), step=CREDIT, least=CREDIT)
+    assert [charge(video(), seconds, [HD, HD], flat) for seconds in (1, 40, 41, 60)] == [1000, 1000, 2000, 2000]
+    assert charge(video(), 41, (), flat) == 2000
+
+
 def test_a_tariff_may_have_a_multiplier_for_haste() -> None:
     assert charge(video(), 42, [HD], Tariff(multiplier=Fraction(3, 2))) == 1050
 

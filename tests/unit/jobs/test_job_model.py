@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 from pydantic import ValidationError
 
-from framemill.jobs.model import ChunkRow, Job, new_id
+from framemill.jobs.model import LONGEST_KEPT_SECONDS, ChunkRow, Job, Limits, new_id
 
 NOON = datetime(2030, 5, 17, 12, 0, tzinfo=UTC)
 
@@ -31,6 +31,14 @@ def test_a_time_without_a_zone_is_refused() -> None:
 def test_a_chunk_holds_frames() -> None:
     with pytest.raises(ValidationError, match="at least one frame"):
         ChunkRow(job_id="j", output_id="o", number=0, key="k", first_frame=5, end_frame=5)
+
+
+@pytest.mark.parametrize("seconds", [0, LONGEST_KEPT_SECONDS + 1, 1e12, float("inf"), float("nan")])
+def test_how_long_outputs_are_kept_ends_while_there_are_calendars(seconds: float) -> None:
+    """What cannot be added to a date would fail the transaction that ends the job, again and again."""
+    assert (datetime(2030, 1, 1, tzinfo=UTC) + timedelta(seconds=LONGEST_KEPT_SECONDS)).year == 2130
+    with pytest.raises(ValidationError, match="max_kept_seconds"):
+        Limits(max_kept_seconds=seconds)
 
 
 def test_jobs_import_nothing_heavy() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from framemill.media.index import FirstFrame
-from framemill.media.inspect import Inspection, Packets
+from framemill.media.inspection import Inspection, Packets
 from framemill.media.source import Source
 
 VIDEO = {"index": 0, "codec_type": "video", "codec_name": "h264", "time_base": "1/25"}

@@ -9,13 +9,14 @@ import pytest
 from framemill.jobs.settings import OutputSettings, RunSettings
 from framemill.media.encode import expected_times, group_command, output_times, watched_frames, witnessed
 from framemill.media.index import FrameIndex, HashedFrame, SeekPoint
-from framemill.media.inspect import Packets
+from framemill.media.inspection import Packets
 from framemill.media.source import Source
 from framemill.media.title import Title, plan_title
 
 MakeTitle = Callable[..., Title]
 
-SCALE = "scale=640:360:flags=bicubic+accurate_rnd+full_chroma_int+bitexact"
+TAGS = "setparams=color_primaries=smpte170m:color_trc=smpte170m:colorspace=smpte170m:range=tv"
+SCALE = "scale=flags=bicubic+accurate_rnd+full_chroma_int+bitexact:h=360:w=640"
 ENCODE = [
     *("-f", "mp4", "-c:v", "libx264", "-crf", "23", "-enc_time_base", "filter", "-fflags", "+bitexact"),
     *("-fps_mode", "passthrough", "-map_metadata", "-1", "-preset", "medium", "-threads", "1"),
@@ -52,14 +53,14 @@ def make_title(source: Source) -> MakeTitle:
 def command(title: Title, number: int) -> list[str]:
     group = title.pictured.plan.groups[number]
     chunks = range(group.first_chunk, group.end_chunk)
-    return group_command(title, 0, group, [Path(f"/{chunk}.mp4") for chunk in chunks], Path("/witness"))
+    return group_command(title, [0], group, [Path(f"/{chunk}.mp4") for chunk in chunks], Path("/witness"))
 
 
 def test_the_first_chunk_is_decoded_from_the_start(make_title: MakeTitle) -> None:
     graph = (
         "[0:V:0]split=2[s0][s1];"
         f"[s0]trim=end_pts=20[s2];[s2]setpts=PTS-(10)[s3];[s3]{SCALE}[s4];[s4]setsar=1/1[s5];[s5]format=yuv420p[s6];"
-        "[s6]setparams=range=tv[s7];[s1]trim=end_pts=22:start_pts=20[s8]"
+        f"[s6]{TAGS}[s7];[s1]trim=end_pts=22:start_pts=20[s8]"
     )
     assert command(make_title(), 0) == [
         *("-copyts", "-threads", "1", "-i", "/in.mkv", "-filter_complex", graph),
@@ -74,9 +75,9 @@ def test_a_later_group_seeks_trims_and_watches_both_its_seams(make_title: MakeTi
     graph = (
         "[0:V:0]split=3[s0][s1][s2];"
         "[s0]trim=end_pts=50:start_pts=40[s3];[s3]setpts=PTS-(40)[s4];"
-        f"[s4]{SCALE}[s5];[s5]setsar=1/1[s6];[s6]format=yuv420p[s7];[s7]setparams=range=tv[s8];"
+        f"[s4]{SCALE}[s5];[s5]setsar=1/1[s6];[s6]format=yuv420p[s7];[s7]{TAGS}[s8];"
         "[s1]trim=start_pts=50[s9];[s9]setpts=PTS-(50)[s10];"
-        f"[s10]{SCALE}[s11];[s11]setsar=1/1[s12];[s12]format=yuv420p[s13];[s13]setparams=range=tv[s14];"
+        f"[s10]{SCALE}[s11];[s11]setsar=1/1[s12];[s12]format=yuv420p[s13];[s13]{TAGS}[s14];"
         "[s2]trim=end_pts=42:start_pts=40[s15]"
     )
     assert command(make_title(), 3) == [
@@ -101,7 +102,7 @@ def test_a_source_whose_times_run_backwards_is_trimmed_by_number(make_title: Mak
     title = make_title(film((0, 1, 2, 2, 1, 5)), chunk_frames=2)
     graph = (
         f"[0:V:0]split=1[s0];[s0]trim=end_frame=4:start_frame=2[s1];[s1]setpts=N[s2];[s2]setparams=range=tv[s3];"
-        f"[s3]{SCALE}[s4];[s4]setsar=1/1[s5];[s5]format=yuv420p[s6];[s6]setparams=range=tv[s7]"
+        f"[s3]{SCALE}[s4];[s4]setsar=1/1[s5];[s5]format=yuv420p[s6];[s6]{TAGS}[s7]"
     )
     assert command(title, 1) == [
         *("-copyts", "-reinit_filter", "0", "-threads", "1", "-i", "/in.mkv", "-filter_complex", graph),
@@ -115,7 +116,7 @@ def test_a_package_forces_the_idrs_of_its_segments_and_no_others(make_title: Mak
     argv = command(make_title(settings=settings, chunk_frames=50), 0)
     graph = (
         f"[0:V:0]split=1[s0];[s0]setpts=PTS-(10)[s1];[s1]{SCALE}[s2];[s2]setsar=1/1[s3];"
-        "[s3]format=yuv420p[s4];[s4]setparams=range=tv[s5]"
+        f"[s3]format=yuv420p[s4];[s4]{TAGS}[s5]"
     )
     assert argv == [
         *("-copyts", "-threads", "1", "-i", "/in.mkv", "-filter_complex", graph, "-map", "[s5]"),
@@ -129,8 +130,8 @@ def test_a_package_forces_the_idrs_of_its_segments_and_no_others(make_title: Mak
 
 
 def watched(index: FrameIndex, title: Title) -> list[tuple[range, ...]]:
-    plan = title.pictured.plan
-    return [watched_frames(index, plan, group) for group in plan.groups]
+    film = title.pictured.model_copy(update={"index": index})
+    return [watched_frames(film, group) for group in film.plan.groups]
 
 
 def test_two_frames_are_watched_on_both_sides_of_each_seam(make_title: MakeTitle) -> None:
@@ -207,7 +208,7 @@ def test_lossless_rgb_goes_by_planes_and_says_what_it_is(source: Source) -> None
     argv = command(plan_title(palette, film((0, 1)), settings, RunSettings(chunks=1), "build"), 0)
     assert argv[argv.index("-filter_complex") + 1] == (
         f"[0:V:0]split=1[s0];[s0]setpts=PTS-(0)[s1];[s1]{SCALE}[s2];[s2]setsar=1/1[s3];[s3]format=gbrp[s4];"
-        f"[s4]{SCALE.replace('640:360:', '')}[s5];[s5]format=rgb24[s6];[s6]sidedata=delete:type=STEREO3D[s7];"
+        f"[s4]{SCALE.replace(':h=360:w=640', '')}[s5];[s5]format=rgb24[s6];[s6]sidedata=delete:type=STEREO3D[s7];"
         "[s7]setparams=colorspace=gbr[s8]"
     )
     assert argv[argv.index("-c:v") + 1] == "libx264rgb"

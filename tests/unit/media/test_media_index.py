@@ -19,7 +19,7 @@ from framemill.media.index import (
     parse_framehash,
     seek_points,
 )
-from framemill.media.inspect import Inspection, Packets
+from framemill.media.inspection import Inspection, Packets
 
 TICK = Fraction(1, 25)
 FIRST = FirstFrame(time_base=TICK, pts=0)
@@ -30,9 +30,8 @@ def packets(*pts: int | None, keys: tuple[int, ...] = (0,), unclean: tuple[int, 
     places = range(len(pts))
     return Packets(
         pts=list(pts),
-        dts=list(pts),
-        key=[at in keys for at in places],
-        clean=[at in keys and at not in unclean for at in places],
+        keys=[at for at in places if at in keys],
+        clean=[at for at in places if at in keys and at not in unclean],
         **{"last_duration": 1, **more},
     )
 

@@ -6,8 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from framemill.jobs.choices import Rate
 from framemill.jobs.presets import PRESETS
 from framemill.jobs.settings import OutputSettings, Rung
+from framemill.media.colour import Look
+from framemill.media.drawing import Step, step
 from framemill.media.index import FirstFrame
 from framemill.media.ladder import Picture, fit, pictures
 
@@ -29,9 +32,22 @@ def frame(width: int, height: int, pix_fmt: str = "yuv420p") -> FirstFrame:
     )
 
 
+SD = Look(
+    color_range="tv",
+    matrix="smpte170m",
+    primaries="smpte170m",
+    transfer="smpte170m",
+    told=("The source does not say its colours; they are taken for smpte170m, as players do by its size.",),
+)
+
+
+def scaled(width: int, height: int) -> tuple[Step, ...]:
+    return (step("scale", w=width, h=height, flags="bicubic+accurate_rnd+full_chroma_int+bitexact"),)
+
+
 def sizes(settings: OutputSettings, width: int, height: int) -> list[tuple[str, int, int, float | None]]:
     found = pictures(settings, frame(width, height))
-    return [(picture.name, picture.width, picture.height, picture.crf) for picture in found]
+    return [(picture.name, picture.width, picture.height, picture.rate.crf) for picture in found]
 
 
 def test_a_ladder_has_a_picture_for_each_rung() -> None:
@@ -59,13 +75,53 @@ def test_rungs_above_the_source_become_one() -> None:
     assert sizes(HLS, 320, 180) == [("180p", 320, 180, 24)]
 
 
+@pytest.mark.parametrize(
+    ("width", "height", "renditions"),
+    [
+        (1440, 900, [("900p", 5000), ("720p", 2800), ("360p", 800)]),
+        (900, 1600, [("900p", 5000), ("720p", 2800), ("360p", 800)]),
+        (356, 200, [("200p", 800)]),
+        (200, 356, [("200p", 800)]),
+        (363, 203, [("202p", 800)]),
+    ],
+)
+def test_a_rung_brings_its_cap_whatever_size_it_becomes(
+    width: int, height: int, renditions: list[tuple[str, int]]
+) -> None:
+    rungs = [(1080, 5_000_000), (720, 2_800_000), (360, 800_000)]
+    ladder = tuple(Rung(height=side, crf=23, maxrate=most, bufsize=2 * most) for side, most in rungs)
+    settings = OutputSettings(container="package", ladder=ladder)
+    assert settings.undivided == ""
+    found = pictures(settings, frame(width, height))
+    assert [(picture.name, (picture.rate.maxrate or 0) // 1000) for picture in found] == renditions
+    assert all(picture.rate.bufsize == 2 * (picture.rate.maxrate or 0) for picture in found)
+
+
+def test_a_rung_just_below_the_sources_size_is_left_out_where_a_higher_one_has_that_size() -> None:
+    rungs = tuple(Rung(height=height, crf=crf) for height, crf in ((720, 22), (480, 23), (360, 24)))
+    ladder = OutputSettings(container="package", ladder=rungs)
+    assert sizes(ladder, 888, 500) == [("500p", 888, 500, 22), ("360p", 640, 360, 24)]
+    assert sizes(ladder, 1024, 576) == [("576p", 1024, 576, 22), ("480p", 854, 480, 23), ("360p", 640, 360, 24)]
+    exact = OutputSettings(container="package", ladder=(Rung(height=500, crf=22), Rung(height=480, crf=23)))
+    assert len(sizes(exact, 888, 500)) == 2  # both were asked for by name
+
+
 def test_a_wide_film_fits_by_its_width() -> None:
     assert sizes(HLS, 3840, 1608)[:2] == [("804p", 1920, 804, 22), ("536p", 1280, 536, 23)]
 
 
 def test_a_picture_carries_format_and_aspect_of_the_source() -> None:
     assert pictures(FILE, frame(640, 360)) == (
-        Picture(name="360p", width=640, height=360, pix_fmts=("yuv420p",), color_range="tv", sample_aspect_ratio="4/3"),
+        Picture(
+            name="360p",
+            width=640,
+            height=360,
+            steps=scaled(640, 360),
+            pix_fmts=("yuv420p",),
+            color_range="tv",
+            look=SD,
+            sample_aspect_ratio="4/3",
+        ),
     )
 
 
@@ -85,10 +141,20 @@ def test_a_box_keeps_the_aspect(box: tuple[int | None, int | None], expected: tu
 
 
 def test_an_odd_size_is_kept_where_nothing_may_be_lost() -> None:
-    assert sizes(FILE, 853, 479) == [("480p", 852, 480, None)]
+    assert sizes(FILE, 853, 479) == [("478p", 852, 478, None)]
     lossless = PRESETS["lossless"].output
     assert pictures(lossless, frame(853, 479)) == (
-        Picture(name="479p", width=853, height=479, pix_fmts=("yuv444p",), color_range="tv", sample_aspect_ratio="4/3"),
+        Picture(
+            name="479p",
+            width=853,
+            height=479,
+            steps=scaled(853, 479),
+            pix_fmts=("yuv444p",),
+            color_range="tv",
+            look=SD,
+            sample_aspect_ratio="4/3",
+            rate=Rate(encoder_preset="ultrafast", qp=0),
+        ),
     )
 
 
@@ -121,7 +187,7 @@ def test_nothing_is_enlarged(
     found = fit(width, height, box_width, box_height, even=even)
     slack = 1 if even else 0  # an odd side is rounded to the nearest even one
     for side, source, box in zip(found, (width, height), (box_width, box_height), strict=True):
-        assert 0 < side <= min(source, box or source) + slack
+        assert 0 < side <= min(source, (box or source) + slack)
         assert not even or side % 2 == 0
 
 

@@ -5,13 +5,12 @@ from typing import Any
 import pytest
 
 from framemill.errors import InvalidSetting
-from framemill.jobs.settings import AudioCodec, OutputSettings, VideoCodec
+from framemill.jobs.choices import chosen
+from framemill.jobs.settings import OutputSettings, Rung, VideoCodec
 from framemill.media.options import (
     ENCODERS,
     X264_RGB,
     Options,
-    audio_encoder,
-    channel_layout,
     lossless_pix_fmt,
     pix_fmt,
     video_encoder,
@@ -86,12 +85,15 @@ def test_each_codec_is_pinned(codec: VideoCodec, grid: bool, expected: Options) 
     [({}, None, "23"), ({}, 21.5, "21.5"), ({"crf": 18}, None, "18"), ({"crf": 18.25}, 21.5, "18.25"), ({}, 0, "0")],
 )
 def test_quality_is_asked_for_or_the_rungs_or_the_usual(settings: dict[str, Any], rung: float | None, crf: str) -> None:
-    assert video_encoder(OutputSettings(**settings), "yuv420p", rung, (), grid=False)["crf"] == crf
+    asked = OutputSettings(**settings)
+    rate = chosen(asked, rung=Rung(height=720, crf=rung))
+    assert video_encoder(asked, "yuv420p", rate, (), grid=False)["crf"] == crf
 
 
 def test_a_quantiser_takes_the_place_of_the_quality() -> None:
     settings = OutputSettings(qp=0, encoder_preset="ultrafast", tune="film")
-    assert video_encoder(settings, "yuv444p", 23, (), grid=False) == {
+    rate = chosen(settings, rung=Rung(height=720, crf=23))
+    assert video_encoder(settings, "yuv444p", rate, (), grid=False) == {
         "c:v": "libx264",
         "preset": "ultrafast",
         "tune": "film",
@@ -285,52 +287,6 @@ def test_the_sources_format_is_taken_or_refused_by_the_encoder_in_use(codec: Vid
     except InvalidSetting:
         return
     assert kept in ENCODERS[codec].pix_fmts
-
-
-@pytest.mark.parametrize(
-    ("settings", "rate", "channels", "expected"),
-    [
-        ({}, 44100, 2, {"c:a": "aac", "ar": "44100", "b:a": "128000"}),
-        ({}, 48000, 6, {"c:a": "aac", "ar": "48000", "b:a": "384000"}),
-        ({}, 192000, 1, {"c:a": "aac", "ar": "96000", "b:a": "64000"}),
-        ({}, 11000, 1, {"c:a": "aac", "ar": "11025", "b:a": "64000"}),
-        ({}, 0, 0, {"c:a": "aac", "b:a": "128000"}),
-        ({}, 48000, 24, {"c:a": "aac", "ar": "48000", "ac": "8", "b:a": "512000"}),
-        ({"audio_channels": 2}, 48000, 24, {"c:a": "aac", "ar": "48000", "ac": "2", "b:a": "128000"}),
-        ({"audio_bitrate": 96000, "sample_rate": 32000}, 48000, 2, {"c:a": "aac", "ar": "32000", "b:a": "96000"}),
-        ({"audio_codec": "opus"}, 44100, 2, {"c:a": "libopus", "ar": "48000", "b:a": "128000"}),
-        ({"audio_codec": "opus"}, 22050, 1, {"c:a": "libopus", "ar": "24000", "b:a": "64000"}),
-        ({"audio_codec": "flac"}, 192000, 2, {"c:a": "flac", "ar": "192000"}),
-        ({"audio_codec": "alac"}, 44100, 2, {"c:a": "alac", "ar": "44100"}),
-    ],
-)
-def test_sound_keeps_rate_and_channels_where_the_codec_takes_them(
-    settings: dict[str, Any], rate: int, channels: int, expected: Options
-) -> None:
-    assert audio_encoder(OutputSettings(**settings), rate, channels) == expected
-
-
-@pytest.mark.parametrize(
-    ("codec", "asked", "source", "layout"),
-    [
-        ("aac", None, 2, "stereo"),
-        ("aac", None, 4, "4.0"),
-        ("opus", None, 4, "quad"),
-        ("alac", None, 8, "7.1(wide)"),
-        ("flac", None, 8, "7.1"),
-        ("aac", 1, 6, "mono"),
-        ("aac", 6, 2, "5.1"),
-        ("aac", None, 0, None),
-        ("aac", None, 9, None),
-        ("aac", 2, 9, None),  # no table describes the mix: `ac` asks for it
-        ("aac", 2, 0, "stereo"),
-        ("alac", None, 7, "6.1(back)"),
-    ],
-)
-def test_a_number_of_channels_has_one_layout(
-    codec: AudioCodec, asked: int | None, source: int, layout: str | None
-) -> None:
-    assert channel_layout(OutputSettings(audio_codec=codec, audio_channels=asked), source) == layout
 
 
 @pytest.mark.parametrize(

@@ -1,22 +1,39 @@
 """Playlists as texts, read back by the library; codec names from configuration records."""
 
 from dataclasses import dataclass
+from fractions import Fraction
 
 import m3u8
 import pytest
 
+from framemill.media.codecnames import codec_name
+from framemill.media.listing import Heard, Listed, Subtitle, Variant
 from framemill.media.playlists import (
-    Segments,
-    Variant,
     bandwidth,
-    codec_name,
+    iframe_playlist,
     master_playlist,
     media_playlist,
     target_duration,
+    text_playlist,
 )
+from framemill.media.segments import Keyframe, Segments, TrackKind, joined
 
-PICTURES = Segments(names=["00000.m4s", "00001.m4s"], durations=[4.004, 1.5], sizes=[1000, 300], codecs="avc1.64001F")
-SOUND = Segments(names=["00000.m4s"], durations=[5.5], sizes=[5500], codecs="mp4a.40.2")
+PICTURES = Segments(
+    names=["00000.m4s", "00001.m4s"],
+    durations=[4.004, 1.5],
+    sizes=[1000, 300],
+    codecs="avc1.64001F",
+    init="init.mp4",
+    init_size=700,
+    scale=1000,
+    bounds=[0, 4004, 5504],
+    keys=[
+        Keyframe(segment=0, at=0, size=400, seconds=0.0),
+        Keyframe(segment=0, at=600, size=200, seconds=2.002),
+        Keyframe(segment=1, at=0, size=100, seconds=4.004),
+    ],
+)
+SOUND = Segments(names=["00000.m4s"], durations=[5.5], sizes=[5500], codecs="mp4a.40.2", init="init.mp4")
 
 
 def test_a_media_playlist() -> None:
@@ -76,8 +93,8 @@ def test_the_target_is_the_plans_from_the_first_segment_on() -> None:
 
 
 def test_a_growing_package_states_more_than_it_has_seen_and_no_average() -> None:
-    videos, sound = [Variant(folder="720p", segments=PICTURES)], Variant(folder="audio", segments=SOUND)
-    early, late = (m3u8.loads(master_playlist(videos, sound, growing=growing)) for growing in (True, False))
+    listed = Listed(videos=[Variant(folder="720p", segments=PICTURES)], sounds=[Heard(folder="audio", segments=SOUND)])
+    early, late = (m3u8.loads(master_playlist(listed, growing=growing)) for growing in (True, False))
     peak = bandwidth(PICTURES)[0] + bandwidth(SOUND)[0]
     assert (early.playlists[0].stream_info.bandwidth, early.playlists[0].stream_info.average_bandwidth) == (
         2 * peak,
@@ -89,11 +106,13 @@ def test_a_growing_package_states_more_than_it_has_seen_and_no_average() -> None
 
 def test_a_master_playlist() -> None:
     text = master_playlist(
-        [
-            Variant(folder="720p", segments=PICTURES, width=1280, height=720),
-            Variant(folder="360p", segments=PICTURES, width=640, height=360),
-        ],
-        Variant(folder="audio", segments=SOUND),
+        Listed(
+            videos=[
+                Variant(folder="720p", segments=PICTURES, width=1280, height=720),
+                Variant(folder="360p", segments=PICTURES, width=640, height=360),
+            ],
+            sounds=[Heard(folder="audio", segments=SOUND)],
+        )
     )
     assert text == (
         "#EXTM3U\n"
@@ -116,7 +135,8 @@ def test_a_master_playlist() -> None:
 
 
 def test_a_silent_film_has_no_audio_group() -> None:
-    assert master_playlist([Variant(folder="360p", segments=PICTURES, width=640, height=360)], None) == (
+    listed = Listed(videos=[Variant(folder="360p", segments=PICTURES, width=640, height=360)])
+    assert master_playlist(listed) == (
         "#EXTM3U\n"
         "#EXT-X-VERSION:7\n"
         "#EXT-X-INDEPENDENT-SEGMENTS\n"
@@ -125,8 +145,86 @@ def test_a_silent_film_has_no_audio_group() -> None:
     )
 
 
+def test_every_sound_and_text_is_in_a_group_that_all_renditions_name() -> None:
+    german = SOUND.model_copy(update={"sizes": [11000], "kind": TrackKind(channels=6)})
+    listed = Listed(
+        videos=[Variant(folder="360p", segments=PICTURES, rate=Fraction(30000, 1001))],
+        sounds=[
+            Heard(folder="audio", segments=SOUND, name="en", language="en"),
+            Heard(folder="audio-2", segments=german, name="de", language="de", default=False),
+        ],
+        subtitles=[Subtitle(folder="subtitles", name="en", language="en")],
+    )
+    read = m3u8.loads(master_playlist(listed))
+    assert [(one.type, one.language, one.default, one.uri, one.channels) for one in read.media] == [
+        ("AUDIO", "en", "YES", "audio/playlist.m3u8", None),
+        ("AUDIO", "de", "NO", "audio-2/playlist.m3u8", "6"),
+        ("SUBTITLES", "en", "NO", "subtitles/playlist.m3u8", None),
+    ]
+    info = read.playlists[0].stream_info
+    assert (info.audio, info.subtitles, info.frame_rate) == ("audio", "subtitles", 29.97)
+    assert info.bandwidth == bandwidth(PICTURES)[0] + bandwidth(german)[0]  # with the heaviest that one may choose
+    assert info.codecs == "avc1.64001F,mp4a.40.2"
+
+
+def test_high_dynamic_range_is_said() -> None:
+    hdr = PICTURES.model_copy(update={"kind": TrackKind(range="PQ")})
+    read = m3u8.loads(master_playlist(Listed(videos=[Variant(folder="360p", segments=hdr)], iframes=True)))
+    assert read.playlists[0].stream_info.video_range == "PQ"
+    assert read.iframe_playlists[0].iframe_stream_info.video_range == "PQ"
+
+
+def test_keyframes_are_named_by_their_ranges() -> None:
+    read = m3u8.loads(iframe_playlist(PICTURES))
+    assert (read.is_i_frames_only, read.is_endlist, read.target_duration) == (True, True, 2)
+    assert [(one.uri, one.byterange, one.duration) for one in read.segments] == [
+        ("00000.m4s", "400@0", 2.002), ("00000.m4s", "200@600", 2.002), ("00001.m4s", "100@0", 1.5),
+    ]  # fmt: skip
+    listed = Listed(videos=[Variant(folder="360p", segments=PICTURES, width=640, height=360)], iframes=True)
+    (one,) = m3u8.loads(master_playlist(listed)).iframe_playlists
+    assert (one.uri, one.iframe_stream_info.bandwidth) == ("360p/iframes.m3u8", 1599)  # 8 · 400 / 2.002
+    assert one.iframe_stream_info.resolution == (640, 360)
+
+
+IN_ONE_FILE = PICTURES.model_copy(update={"names": ["media.mp4"] * 2, "init": "media.mp4", "offsets": [900, 1900]})
+
+
+def test_all_in_one_file_is_named_by_ranges() -> None:
+    read = m3u8.loads(media_playlist(IN_ONE_FILE))
+    assert [(one.uri, one.byterange) for one in read.segments] == [("media.mp4", "1000@900"), ("media.mp4", "300@1900")]
+    assert (read.segment_map[0].uri, read.segment_map[0].byterange) == ("media.mp4", "700@0")
+    keys = m3u8.loads(iframe_playlist(IN_ONE_FILE)).segments
+    assert [one.byterange for one in keys] == ["400@900", "200@1500", "100@1900"]
+
+
+def test_a_transport_stream_needs_no_init_segment() -> None:
+    text = media_playlist(PICTURES.model_copy(update={"init": ""}))
+    assert "EXT-X-MAP" not in text
+    assert "#EXT-X-VERSION:4" in text
+
+
+def test_a_text_is_there_as_a_whole() -> None:
+    read = m3u8.loads(text_playlist("subtitles.vtt", 5400.5))
+    assert [(one.uri, one.duration) for one in read.segments] == [("subtitles.vtt", 5400.5)]
+    assert (read.is_endlist, read.target_duration) == (True, 5400)
+
+
+def test_what_follows_is_added_to_what_is_there() -> None:
+    first = PICTURES.model_copy(
+        update={"names": ["0"], "durations": [4.004], "sizes": [1000], "bounds": [0, 4004], "keys": PICTURES.keys[:2]}
+    )
+    more = PICTURES.model_copy(
+        update={
+            "names": ["1"], "durations": [1.5], "sizes": [300], "bounds": [4004, 5504], "keys": PICTURES.keys[2:],
+            "init_size": 0,
+        }
+    )  # fmt: skip
+    assert joined(first, more) == PICTURES.model_copy(update={"names": ["0", "1"]})
+    assert joined(None, first) == joined(first, None) == first
+
+
 def test_sound_alone_is_a_variant_of_its_own() -> None:
-    read = m3u8.loads(master_playlist([], Variant(folder="audio", segments=SOUND)))
+    read = m3u8.loads(master_playlist(Listed(sounds=[Heard(folder="audio", segments=SOUND)])))
     (only,) = read.playlists
     assert (only.uri, only.stream_info.codecs, only.stream_info.bandwidth) == (
         "audio/playlist.m3u8",

@@ -98,15 +98,31 @@ def test_jobs_of_one_key_begin_as_they_were_made() -> None:
     assert waiting.admit(NOON) == ["1", "2", "3"]
 
 
+def test_whoever_comes_while_anothers_job_runs_is_next() -> None:
+    """Also where the other one has had more in the queue for longer."""
+    late: list[dict[str, str]] = [{"account": "late"}, {"key": "late"}]
+    for fields in late:
+        waiting = room(queued("1"), active=1)
+        assert waiting.admit(0.0) == ["1"]
+        for number in "23":
+            waiting.add(queued(number))
+        waiting.add(queued("4", fields.get("account", "a"), fields.get("key", "")))
+        begun = []
+        for running in ("1", "4", "2"):
+            waiting.ended(running)
+            begun += waiting.admit(0.0)
+        assert begun == ["4", "2", "3"], fields
+
+
 def test_where_one_job_runs_at_a_time_accounts_take_turns() -> None:
-    """1. One account has queued a thousand jobs. 2. Another one queues later. 3. It goes after the next, not last."""
+    """1. One account has queued a thousand jobs. 2. Another one queues later. 3. It is next, and not last."""
     waiting = room(*(queued(f"{number:04}") for number in range(1000)), active=1)
     assert waiting.admit(NOON) == ["0000"]
     waiting.add(queued("9000", "b"))
     waiting.add(queued("9001", "b"))
     waiting.ended("0000")
 
-    assert one_by_one(waiting, most=4) == ["0001", "9000", "0002", "9001"]
+    assert one_by_one(waiting, most=4) == ["9000", "0001", "9001", "0002"]
 
 
 def test_who_comes_again_and_again_with_one_job_does_not_push_in() -> None:
@@ -185,10 +201,28 @@ class Model:
     running: dict[str, Queued] = field(default_factory=dict)
     turns: dict[str | tuple[str, str], int] = field(default_factory=dict)
     turn: "itertools.count[int]" = field(default_factory=itertools.count)
+    last: dict[str, str] = field(default_factory=dict)
+    """Who began last: of all (""), and key of each account."""
+    most_of: dict[str, int] = field(default_factory=dict)
+    """Limits of accounts."""
+
+    def flow(self, job: Queued) -> tuple[str, str]:
+        """Whose turn it takes; a door with a limit is as one account."""
+        if job.door in self.limits.jobs_per_door:
+            return f"door {job.door}", f"{job.account} {job.fairness_key}"
+        return job.account, job.fairness_key
 
     def lines(self, jobs: dict[str, Queued]) -> Counter[str | tuple[str, str]]:
-        flows = [(job.account, job.fairness_key) for job in jobs.values()]
+        flows = [self.flow(job) for job in jobs.values()]
         return Counter([*flows, *(account for account, _ in flows)])
+
+    def has_room(self, job: Queued) -> bool:
+        """In its account, and in its door."""
+        of_account = sum(job.account == other.account for other in self.running.values())
+        of_door = sum(job.door == other.door for other in self.running.values())
+        each = self.limits.jobs_per_account or math.inf
+        most = self.limits.jobs_per_door.get(job.door, math.inf)
+        return of_account < min(each, self.most_of.get(job.account, math.inf)) and of_door < most
 
     def forget(self) -> None:
         here = self.lines(self.waiting)
@@ -199,7 +233,7 @@ class Model:
             return
         self.remove(job.id)
         self.waiting[job.id] = job
-        for line in (job.account, (job.account, job.fairness_key)):
+        for line in (self.flow(job)[0], self.flow(job)):
             if line not in self.turns:
                 self.turns[line] = next(self.turn)
 
@@ -216,23 +250,25 @@ class Model:
             del self.waiting[job.id]
             self.running[job.id] = job
             begun.append(job.id)
-            for line in (job.account, (job.account, job.fairness_key)):
+            name, key = self.flow(job)
+            for line in (name, (name, key)):
                 self.turns[line] = next(self.turn)
+            self.last |= {"": name, name: key}
             self.forget()
         return begun
 
     def first(self, now: float) -> Queued | None:
         used = self.lines(self.running)
-        most = self.limits.jobs_per_account or math.inf
 
         def rank(job: Queued) -> tuple[float | str, ...]:
             due = math.inf if job.deadline is None else job.deadline
             urgency = due if due - self.limits.urgent_seconds <= now else math.inf
-            flow = job.account, job.fairness_key
-            shares = (used[job.account], self.turns[job.account], used[flow], self.turns[flow])
-            return (-job.priority, urgency, *shares, job.id)
+            flow = name, own = self.flow(job)
+            account = (used[name], self.last.get("") == name, self.turns[name])
+            key = (used[flow], self.last.get(name) == own, self.turns[flow])
+            return (-job.priority, urgency, *account, *key, job.id)
 
-        return min((job for job in self.waiting.values() if used[job.account] < most), key=rank, default=None)
+        return min(filter(self.has_room, self.waiting.values()), key=rank, default=None)
 
 
 jobs = st.builds(
@@ -242,6 +278,7 @@ jobs = st.builds(
     fairness_key=st.sampled_from("xyz"),
     priority=st.integers(0, 2),
     deadline=st.none() | st.integers(0, 20).map(float),
+    door=st.sampled_from("de"),
 )
 equals = st.builds(
     Queued,
@@ -257,14 +294,18 @@ steps = st.lists(
         st.tuples(st.just("remove"), jobs),
         st.tuples(st.just("ended"), jobs),
         st.tuples(st.just("admit"), jobs),
+        st.tuples(st.just("limit"), jobs),
     ),
     max_size=60,
 )
+of_doors = st.dictionaries(st.sampled_from("de"), st.integers(1, 3))
 
 
-@given(steps, st.integers(1, 6), st.none() | st.integers(1, 3))
-def test_it_admits_whom_the_model_admits(steps: list[tuple[str, Queued]], active: int, each: int | None) -> None:
-    limits = Limits(active_jobs=active, jobs_per_account=each, urgent_seconds=5)
+@given(steps, st.integers(1, 6), st.none() | st.integers(1, 3), of_doors)
+def test_it_admits_whom_the_model_admits(
+    steps: list[tuple[str, Queued]], active: int, each: int | None, doors: dict[str, int]
+) -> None:
+    limits = Limits(active_jobs=active, jobs_per_account=each, jobs_per_door=doors, urgent_seconds=5)
     waiting, model = WaitingRoom(limits), Model(limits)
     for now, (what, job) in enumerate(steps):
         if what == "add":
@@ -276,6 +317,9 @@ def test_it_admits_whom_the_model_admits(steps: list[tuple[str, Queued]], active
         elif what == "ended":
             waiting.ended(job.id)
             model.ended(job.id)
+        elif what == "limit":
+            model.most_of = {job.account: job.priority + 1}
+            waiting.limit_accounts(model.most_of)
         else:
             assert waiting.admit(now) == model.admit(now)
         assert (len(waiting), waiting.running) == (len(model.waiting), len(model.running))
@@ -338,7 +382,9 @@ def test_nothing_is_left_behind_by_who_has_come_and_gone() -> None:
         waiting.admit(NOON)
         waiting.ended(f"{number}")
 
-    held = {name: value for name, value in vars(waiting).items() if hasattr(value, "__len__")}
+    words = {"_last", "_last_of"}  # of who was last: of some accounts, and no more
+    assert len(waiting._last_of) == 1000
+    held = {name: value for name, value in vars(waiting).items() if hasattr(value, "__len__") and name not in words}
     assert {name: len(value) for name, value in held.items()} == dict.fromkeys(held, 0)
     orders = [value for value in vars(waiting).values() if hasattr(value, "first")]
     assert all(len(order._heap) < 200 for order in orders)
@@ -351,3 +397,66 @@ def test_what_is_edited_over_and_over_leaves_nothing_behind() -> None:
 
     assert len(waiting._order._heap) < 200
     assert len(waiting._until_urgent._heap) < 200
+
+
+def test_of_a_door_with_a_limit_no_more_jobs_are_worked_on_and_its_devices_take_turns() -> None:
+    waiting = WaitingRoom(Limits(jobs_per_door={"d": 1}))
+    for job_id, account, key in (("1", "a", "x"), ("2", "a", "x"), ("3", "a", "x"), ("4", "a", "y"), ("5", "b", "x")):
+        waiting.add(queued(job_id, account, key)._replace(door="d"))
+    waiting.add(queued("6", "a")._replace(door="another"))
+
+    assert waiting.admit(NOON) == ["1", "6"]
+    assert waiting.admit(NOON) == []
+    begun = []
+    for ended in ("1", "4", "5", "2"):
+        waiting.ended(ended)
+        begun += waiting.admit(NOON)
+    assert begun == ["4", "5", "2", "3"]
+
+
+def test_a_doors_limit_outlives_the_news_of_accounts_and_counts_what_another_coordinator_has_begun() -> None:
+    waiting = WaitingRoom(Limits(jobs_per_door={"d": 2}))
+    waiting.limit_accounts({"a": 1})
+    waiting.began(queued("1", "b")._replace(door="d"))
+    for number in "234":
+        waiting.add(queued(number, f"account {number}")._replace(door="d"))
+
+    assert waiting.admit(NOON) == ["2"]
+    waiting.limit_accounts({})
+    assert waiting.admit(NOON) == []
+    waiting.remove("3")
+    waiting.ended("1")
+    assert waiting.admit(NOON) == ["4"]
+
+
+def test_jobs_of_a_door_with_a_limit_count_for_their_accounts_limits_too() -> None:
+    """One account's job of another door runs already, and it may have two: the door gives the others their turn."""
+    waiting = WaitingRoom(Limits(jobs_per_door={"d": 3}))
+    waiting.limit_accounts({"a": 2})
+    waiting.began(queued("0", "a"))
+    for job_id, account in (("1", "a"), ("2", "a"), ("3", "b"), ("4", "c"), ("5", "e")):
+        waiting.add(queued(job_id, account, "key")._replace(door="d"))
+
+    assert waiting.admit(NOON) == ["1", "3", "4"]
+    assert (waiting.running_of("a"), waiting.held_back("2"), waiting.held_back("5")) == (
+        2,
+        "account_limit",
+        "door_limit",
+    )
+    waiting.ended("4")
+    assert (waiting.held_back("2"), waiting.admit(NOON)) == ("account_limit", ["5"])
+    waiting.ended("0")
+    assert (waiting.held_back("2"), waiting.admit(NOON)) == ("door_limit", [])
+    waiting.ended("5")
+    assert waiting.admit(NOON) == ["2"]
+
+
+def test_what_every_account_may_have_is_no_limit_of_a_door() -> None:
+    waiting = WaitingRoom(Limits(jobs_per_account=1, jobs_per_door={"d": 3}))
+    for number, account in enumerate("aabbc"):
+        waiting.add(queued(f"{number}", account)._replace(door="d"))
+
+    assert waiting.admit(NOON) == ["0", "2", "4"]
+    waiting.limit_accounts({"a": 1})
+    waiting.ended("2")
+    assert waiting.admit(NOON) == ["3"]

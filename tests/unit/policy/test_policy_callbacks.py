@@ -86,16 +86,23 @@ def test_a_callback_hears_of_the_end_or_of_every_state() -> None:
     at_end, at_change = Callback(url="https://x.example"), Callback(url="https://x.example", on="change")
     heard = [kind for kind in (*JobState, "created", "edited", "warned") if callback_hears(at_end, event(kind))]
     assert heard == ["completed", "failed", "cancelled"]
-    assert callback_hears(at_change, event("created"))
+    assert all(callback_hears(at_change, event(kind)) for kind in ("created", "prepared"))
+    assert not callback_hears(at_end, event("prepared"))
     assert all(callback_hears(at_change, event(state)) for state in JobState)
     assert not any(callback_hears(at_change, event(kind)) for kind in ("edited", "warned", "playable"))
 
 
 def test_a_webhook_hears_what_it_wants_until_it_is_disabled() -> None:
-    assert [kind for kind in KINDS if webhook_hears(webhook(), kind)] == list(ENDS)
-    assert all(webhook_hears(webhook(kinds=("*",)), kind) for kind in KINDS)
-    assert not webhook_hears(webhook(kinds=("*",), disabled_at=NOON), "job.completed")
+    assert [kind for kind in KINDS if webhook_hears(webhook(), kind, "native")] == list(ENDS)
+    assert all(webhook_hears(webhook(kinds=("*",)), kind, "native") for kind in KINDS)
+    assert not webhook_hears(webhook(kinds=("*",), disabled_at=NOON), "job.completed", "native")
     assert unknown_kinds(["job.failed", "*", "job.done"]) == ["job.done"]
+
+
+def test_a_webhook_of_a_door_hears_of_its_jobs_alone_and_a_native_one_of_all() -> None:
+    doors = ("native", "one", "other")
+    assert [door for door in doors if webhook_hears(webhook(), "job.completed", door)] == [*doors]
+    assert [door for door in doors if webhook_hears(webhook(door="one"), "job.completed", door)] == ["one"]
 
 
 def test_success_forgives_and_failures_add_up() -> None:

@@ -1,5 +1,6 @@
-"""Who goes next: priority, accounts, deadlines, turns, length – and at the end length alone."""
+"""Who goes next: priority, accounts, deadlines, turns, length – and at the end the length of the chain alone."""
 
+import math
 import random
 from collections import Counter
 from collections.abc import Sized
@@ -208,6 +209,25 @@ def test_at_the_end_length_decides_over_all_jobs() -> None:
     assert desk.take() == "long"
 
 
+def test_at_the_end_the_join_of_a_long_title_counts() -> None:
+    """However short its last chunks are: until they are encoded the join cannot begin."""
+    desk = Desk(slots=4)
+    film = standing("2", "b")
+    desk.add(*(task(f"short{n}", effort=1.0 + n) for n in range(3)))
+    desk.add(task("last", film, effort=0.5, after=9.0), task("last but one", film, effort=0.6, after=9.0))
+
+    assert desk.run() == ["last but one", "last", "short2", "short1", "short0"]
+
+
+def test_the_end_begins_with_the_longest_chain() -> None:
+    """Early enough for the join, too."""
+    desk = Desk(slots=4)
+    desk.add(*(task(f"short{n:02}", standing("1"), effort=1.0) for n in range(16)))
+    desk.add(task("last", standing("2", fairness_key="b"), effort=1.0, after=4.0))
+
+    assert desk.take() == "last"  # 17 waits, and four slots have 20 to do with the longest
+
+
 def test_before_the_end_it_does_not() -> None:
     desk = Desk(slots=4)
     desk.add(*(task(f"short{n:02}", standing("1"), effort=1.0) for n in range(16)))
@@ -341,6 +361,8 @@ TASKS = st.builds(
     standing=STANDINGS,
     turn=st.integers(-1, 2),
     effort=st.floats(0.1, 10),
+    after=st.sampled_from([0.0, math.pi]),  # which no sum of efforts comes to: at the limit rounding would decide
+    awaited=st.booleans(),
 )
 STEPS = st.lists(
     st.one_of(
@@ -410,9 +432,11 @@ def expected_next(left: list[Task], used: Counter[str], used_of_flow: Counter[tu
     openers = [each for each in left if each.turn < 0]
     if openers:
         return min(openers, key=lambda each: (-each.standing.priority, each.standing.deadline))
-    longest = min(left, key=lambda each: (-each.standing.priority, -each.effort))
-    if sum(each.effort for each in left) <= longest.effort:
-        return longest
+    lengthy = (each for each in left if not each.awaited)
+    longest = min(lengthy, key=lambda each: (-each.standing.priority, -each.chain), default=None)
+    if longest is not None and sum(each.effort for each in left) <= longest.chain:
+        watched = [each for each in left if each.awaited and each.standing.priority >= longest.standing.priority]
+        return min(watched, key=lambda each: (-each.standing.priority, each.turn), default=longest)
 
     def first_of_flow(of: Standing) -> Standing:
         flow = of.account, of.fairness_key
@@ -426,4 +450,4 @@ def expected_next(left: list[Task], used: Counter[str], used_of_flow: Counter[tu
         {first_of_flow(each.standing) for each in left}, key=lambda of: (rank(of), of.account, of.fairness_key)
     )
     mine = [each for each in left if each.standing == chosen]
-    return min(mine, key=lambda each: (each.turn, -each.effort))
+    return min(mine, key=lambda each: (each.turn, -each.chain))

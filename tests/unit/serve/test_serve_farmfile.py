@@ -9,11 +9,11 @@ import psutil
 import pytest
 
 from framemill.config import DataFolder
+from framemill.sealing import make_secret
 from framemill.serve.farmfile import (
     FarmFile,
     Mark,
     boot_id,
-    make_secret,
     mark_of,
     read_farm,
     remove_farm,

@@ -1,7 +1,9 @@
 """How Ray's head is started, and what becomes of its state on disk."""
 
 import asyncio
+import os
 import random
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -54,11 +56,29 @@ def test_every_port_of_serve_is_said() -> None:
     assert variables["RAY_SERVE_DIRECT_INGRESS_MAX_HTTP_PORT"] == str(ports.replicas_end)
 
 
+def test_a_front_door_that_takes_long_to_come_up_is_waited_for() -> None:
+    assert float(PLAN.variables()["RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S"]) >= 30
+
+
 def test_every_process_is_marked_and_finds_this_farm() -> None:
     variables = PLAN.variables()
     assert variables["FRAMEMILL_FARM"] == "abc"
     assert variables["RAY_ADDRESS"] == f"127.0.0.1:{PLAN.ports.gcs}"
     assert (variables["RAY_AUTH_MODE"], variables["RAY_AUTH_TOKEN_PATH"]) == ("token", "/data/ray.token")
+    assert variables["RAY_AUTH_TOKEN"] == ""
+
+
+def test_ray_jobs_find_our_programs_and_have_time_to_cancel() -> None:
+    variables = PLAN.variables()
+    assert variables["PATH"].split(os.pathsep)[0] == str(Path(sys.executable).parent)
+    assert int(variables["RAY_JOB_STOP_WAIT_TIME_S"]) > 3
+
+
+def test_rays_dashboard_listens_where_it_is_told_to() -> None:
+    assert "--dashboard-host=127.0.0.1" in PLAN.command()
+    assert "--dashboard-host=10.0.0.1" in replace(PLAN, dashboard_host="10.0.0.1").command()
+    assert {"--include-dashboard=true"} < set(PLAN.command())
+    assert {"--include-dashboard=false"} < set(replace(PLAN, dashboard=False).command())
 
 
 def test_the_state_of_the_cluster_is_kept_on_disk_or_in_memory() -> None:

@@ -5,7 +5,7 @@ import random
 import pytest
 
 from framemill.errors import FarmError
-from framemill.serve.ports import FIRST, LAST, REPLICA_PORTS, choose_ports
+from framemill.serve.ports import FIRST, LAST, REPLICA_PORTS, USUAL_DASHBOARD, choose_ports
 
 
 def dice(seed: int) -> random.Random:
@@ -17,7 +17,16 @@ def test_every_port_is_another_one(seed: int) -> None:
     ports = choose_ports(lambda _: True, dice(seed))
     row = range(ports.replicas_first, ports.replicas_end)
     assert len({*ports.singles(), *row}) == len(ports.singles()) + REPLICA_PORTS
-    assert all(FIRST <= port <= LAST for port in (*ports.singles(), *row))
+    assert all(FIRST <= port <= LAST for port in {*ports.singles(), *row} - {USUAL_DASHBOARD})
+
+
+def test_rays_dashboard_is_where_everybody_looks_for_it_or_where_it_was_put() -> None:
+    assert choose_ports(lambda _: True, dice(1)).dashboard == USUAL_DASHBOARD
+    assert FIRST <= choose_ports(lambda port: port != USUAL_DASHBOARD, dice(1)).dashboard <= LAST
+    assert choose_ports(lambda _: True, dice(1), dashboard=9000).dashboard == 9000
+    avoiding = choose_ports(lambda _: True, dice(1)).gcs
+    put_there = choose_ports(lambda _: True, dice(1), dashboard=avoiding)
+    assert [put_there.dashboard, *put_there.singles()].count(avoiding) == 2
 
 
 def test_none_lies_where_ray_puts_its_workers() -> None:

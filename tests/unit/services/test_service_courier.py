@@ -5,6 +5,7 @@ import contextlib
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,8 @@ import pytest
 # Its clock is that of the benchmarks, which are no part of the package: they are found beside it.
 sys.path.insert(0, str(Path(__file__).parents[3]))
 
-from fake_farm import Killed, MortalDatabase, play
 from made_store import made_store
+from mortal import Killed, MortalDatabase, play
 from sqlalchemy import Connection, select
 
 from framemill.jobs import lifecycle
@@ -23,7 +24,7 @@ from framemill.jobs.states import CancelAsked, JobEvent, StartAsked
 from framemill.jobs.telling import Message, Try, Webhook
 from framemill.policy.callbacks import Answer
 from framemill.sealing import Seals
-from framemill.services.courier import Courier
+from framemill.services.courier import REST_AFTER, REST_SECONDS, Courier
 from framemill.services.messaging import test_message as message_to_try
 from framemill.services.schemes import Occasion, Scheme
 from framemill.services.signing import standard_headers
@@ -63,7 +64,7 @@ class Receivers:
         self.under_way: list[str] = []
 
     async def __call__(
-        self, url: str, body: bytes, headers: Mapping[str, str], seconds: float, reach: Reach
+        self, url: str, body: bytes, headers: Mapping[str, str], seconds: float, reach: Reach | None
     ) -> tuple[Answer, Try]:
         host = url.split("/")[2]
         self.under_way.append(host)
@@ -145,7 +146,7 @@ class Town:
             schemes=SCHEMES,
             seals=SEALS,
             send=self.world,
-            reach_of=lambda _: Reach(),
+            reach=Reach(),
             clock=clock,
             chance=lambda: 0.0,
         )
@@ -261,6 +262,30 @@ def test_a_slow_receiver_holds_up_nobody_else(town: Town) -> None:
     assert town.world.most_at_once <= 8
 
 
+def test_a_host_that_does_not_answer_for_long_is_left_alone_for_a_while(town: Town) -> None:
+    silent = REST_AFTER + 1
+    heard: list[float] = []
+
+    def reply(host: str, _body: str) -> int | None:
+        if host != "silent.example":
+            return 404
+        heard.append(asyncio.get_running_loop().time())
+        return None if len(heard) <= silent else 200
+
+    town.world.replies = reply
+    for number in range(silent + 2):
+        one = Callback(url="https://silent.example/", on="change", retry_seconds=(1000,))
+        town.job(f"j{number:02}", callbacks=(one,))
+    town.job("z", callbacks=(Callback(url="https://other.example/", on="change", retry_seconds=()),))
+    town.run(4 * REST_SECONDS)
+
+    assert len(heard) == silent + 2
+    pauses = [round(after - before) for before, after in pairwise(heard) if after - before > 1]
+    assert pauses == [REST_SECONDS] * (silent - REST_AFTER + 1)
+    others = [at for at, host, *_ in town.world.heard if host != "silent.example"]
+    assert (len(others), others[0] < REST_SECONDS) == (1, True)
+
+
 def test_an_idle_courier_asks_nothing(town: Town) -> None:
     town.job(callbacks=(Callback(url=URL, on="change"),))
 
@@ -273,6 +298,25 @@ def test_an_idle_courier_asks_nothing(town: Town) -> None:
 
     before, later = play(scene())
     assert before == later <= 4
+
+
+@pytest.mark.parametrize("turns", range(4))
+def test_one_that_is_ended_while_it_is_woken_ends(town: Town, turns: int) -> None:
+    town.world.replies = lambda *_: 500
+    town.job(callbacks=(Callback(url=URL, on="change", retry_seconds=(500,)),))
+
+    async def scene() -> None:
+        async with town.running() as courier:
+            await asyncio.sleep(10)  # it waits for the next try
+            courier.wake()
+            for _ in range(turns):  # until what it waits for has come true, and it has not run yet
+                await asyncio.sleep(0)
+
+    async def in_time() -> None:
+        async with asyncio.timeout(60):
+            await scene()
+
+    play(in_time())
 
 
 def test_it_sleeps_until_a_message_is_due(town: Town) -> None:

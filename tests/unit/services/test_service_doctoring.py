@@ -6,7 +6,8 @@ import pytest
 
 from framemill.farm.slots import FARM_BYTES, SLOT_BYTES, slots_for
 from framemill.media.capabilities import Tried
-from framemill.media.options import AUDIO_ENCODERS, ENCODERS
+from framemill.media.options import ENCODERS
+from framemill.media.soundcodecs import AUDIO_ENCODERS
 from framemill.services.doctoring import Facts, judge
 
 GB = 1 << 30

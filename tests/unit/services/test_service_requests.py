@@ -8,7 +8,7 @@ import pytest
 from framemill.errors import FramemillError, InvalidSetting, SourceMissing, UnknownPreset, UnknownSetting, WrongUse
 from framemill.jobs.presets import PRESETS
 from framemill.jobs.settings import Container, OutputSettings, RunSettings
-from framemill.services.requests import EncodeRequest, container_of, encode_request
+from framemill.services.requests import EncodeRequest, container_of, encode_request, openers_for
 
 FROM_URL = "https://example.org/in.mp4"
 
@@ -50,9 +50,11 @@ def test_a_folder_that_is_there_is_a_folder_whatever_its_name(tmp_path: Path) ->
 
 def test_a_suffix_that_is_none_of_ours_is_refused() -> None:
     with pytest.raises(WrongUse) as refused:
-        container_of("out.avi")
+        container_of("out.rm")
     assert refused.value.message == (
-        "out.avi: a file ends in .mp4, .mov, .mkv, .webm; a name without a suffix is a folder for a package."
+        "out.rm: a file ends in .mp4, .mov, .mkv, .webm, .ts, .avi, .flv, .mpg, .wmv, .ogv, .3gp, .mp3, .wav, .ogg, "
+        ".flac, .m4a, .opus, .jpg, .png, .webp, .bmp, .gif, .tiff, .m4v, .m2ts, .mpeg, .3gpp, .jpeg, .tif, .oga; "
+        "a name without a suffix is a folder for a package."
     )
 
 
@@ -91,10 +93,10 @@ def test_codecs_that_the_container_does_not_hold_are_replaced_by_its_usual_ones(
 @pytest.mark.parametrize(
     ("destination", "preset", "message"),
     [
-        ("a.webm", "h264", "A .webm file does not hold h264; use --preset vp9 or av1, or another suffix."),
-        ("a.webm", "lossless", "A .webm file does not hold h264; use --preset vp9 or av1, or another suffix."),
-        ("a.mov", "vp9", "A .mov file does not hold vp9; use .mp4, .mkv or .webm."),
-        ("a.mov", "av1", "A .mov file does not hold av1; use .mp4, .mkv or .webm."),
+        ("a.webm", "h264", "A .webm file does not hold h264; it holds vp9 or av1."),
+        ("a.webm", "lossless", "A .webm file does not hold h264; it holds vp9 or av1."),
+        ("a.mov", "vp9", "A .mov file does not hold vp9; it holds h264 or h265."),
+        ("a.mov", "av1", "A .mov file does not hold av1; it holds h264 or h265."),
         ("a", "vp9", "A package takes h264, h265 or av1; give the destination a suffix for a file."),
         ("a", "copy", "A package takes h264, h265 or av1; give the destination a suffix for a file."),
         ("a", "lossless", "A package takes h264, h265 or av1; give the destination a suffix for a file."),
@@ -134,6 +136,14 @@ def test_the_source_is_no_destination(source: Path) -> None:
         encode_request(str(link), str(source))
 
 
+def test_a_source_is_not_replaced_by_its_own_rendition(source: Path) -> None:
+    film = source.rename(source.with_name("720p.mp4"))
+    with pytest.raises(WrongUse, match=r"720p\.mp4 might be overwritten by a rendition of its own; name another"):
+        encode_request(str(film), str(film.parent), None, {"progressive": "true"})
+    assert not encode_request(str(film), str(film.parent)).output.progressive
+    assert encode_request(str(film), str(film.parent / "inside"), None, {"progressive": "true"}).output.progressive
+
+
 def test_a_source_inside_a_package_is_not_replaced_by_it(source: Path) -> None:
     video = source.rename(source.with_name("video.mp4"))
     with pytest.raises(WrongUse):
@@ -166,8 +176,23 @@ def test_a_folder_is_no_source(tmp_path: Path) -> None:
 
 def test_a_remote_source_is_not_looked_for() -> None:
     assert encode_request(FROM_URL, "/x/a.mp4").source == FROM_URL
+    assert encode_request("ftp://example.org/in.mp4", "/x/a.mp4").source == "ftp://example.org/in.mp4"
     with pytest.raises(SourceMissing):
-        encode_request("ftp://example.org/in.mp4", "/x/a.mp4")
+        encode_request("gopher://example.org/in.mp4", "/x/a.mp4")
+
+
+def test_further_sources_are_looked_at_like_the_first(tmp_path: Path) -> None:
+    film, other = tmp_path / "a.mp4", tmp_path / "b.mp4"
+    for path in (film, other):
+        path.write_bytes(b"film")
+
+    assert encode_request(str(film), "/x/a.mkv", join=[str(other), FROM_URL]).join == (str(other), FROM_URL)
+    with pytest.raises(SourceMissing, match=r"no\.mp4"):
+        encode_request(str(film), "/x/a.mkv", join=[str(tmp_path / "no.mp4")])
+    with pytest.raises(WrongUse, match="overwritten"):
+        encode_request(FROM_URL, str(other), join=[str(other)])
+    with pytest.raises(InvalidSetting, match=r"cannot be joined into /x/a\.mkv"):
+        encode_request(FROM_URL, "/x/a.mkv", None, {"video_codec": "copy"}, join=[FROM_URL])
 
 
 def worded(line: str, destination: str = "/x/a.mp4", preset: str | None = None, **assignments: str) -> EncodeRequest:
@@ -208,13 +233,17 @@ def test_words_win_over_the_preset() -> None:
         (
             "-vf movie=/etc/passwd",
             "a.mp4",
-            "-vf movie=/etc/passwd: of ffmpeg's filters only scale=W:H is taken, alone.",
+            "-vf movie=/etc/passwd: a picture over the film is the setting overlays.",
         ),
         ("-pix_fmt yuv999", "a.mp4", "libx264 takes no yuv999; it takes yuv420p, "),
         ("-c:v libx265 -pix_fmt rgb24", "a.mp4", "libx265 takes no rgb24; it takes yuv420p, "),
-        ("-c:v libx264", "a.webm", "A .webm file does not hold h264; use --preset vp9 or av1, or another suffix."),
-        ("-c:v copy", "folder", "Settings: a package takes h264, h265 or av1 pictures and aac sound."),
-        ("-c:a flac", "a.mov", "Settings: mov takes h264 or h265 pictures and aac or alac sound."),
+        ("-c:v libx264", "a.webm", "A .webm file does not hold h264; it holds vp9 or av1."),
+        ("-c:v copy", "folder", "Settings: package takes h264 or h265 or av1 pictures, not copy (set video_codec)."),
+        (
+            "-c:a flac",
+            "a.mov",
+            "Settings: mov takes aac or alac or pcm or ac3 or mp3 sound, not flac (set audio_codec).",
+        ),
         ("-b:v 2M", "folder", "Settings: one bitrate or maxrate does not fit a ladder of several renditions"),
         ("-s 640x360", "folder", "Settings: width and height are the rungs' in a ladder"),
         ("-maxrate 1M", "a.mp4", "Settings: maxrate and bufsize go together: one without the other holds nothing."),
@@ -232,3 +261,21 @@ def test_words_that_do_not_fit_are_refused_before_anything_is_read(
 def test_a_word_and_a_setting_that_say_the_same_are_refused() -> None:
     with pytest.raises(InvalidSetting, match="--set crf says so, too"):
         worded("-crf 20", crf="18")
+
+
+@pytest.mark.parametrize(
+    ("source", "destination", "openers"),
+    [
+        ("/in.mov", "/out.mp4", (None, None)),
+        ("s3://in/a.mov", "/out.mp4", ("corp", None)),
+        ("/in.mov", "s3://out/a.mp4", (None, "corp")),
+        ("s3://in/a.mov", "s3://out/a.mp4", ("corp", "corp")),
+        ("https://example.org/in.mov", "s3://out/a.mp4", (None, "corp")),
+        ("https://example.org/in.mov", "/out.mp4", ("corp", None)),
+    ],
+)
+def test_who_is_opened_by_the_credentials_that_are_named(
+    source: str, destination: str, openers: tuple[str | None, str | None]
+) -> None:
+    assert openers_for(source, destination, "corp") == openers
+    assert openers_for(source, destination, "corp", "other")[1] == (openers[1] and "other")

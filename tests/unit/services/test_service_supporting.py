@@ -12,7 +12,7 @@ from made_store import made_store
 
 from framemill.config import Settings, environment, load_settings
 from framemill.errors import OutputError
-from framemill.jobs.model import Callback, ChunkRow, Delivery, Input, Job, Output, Waiting, Warned
+from framemill.jobs.model import Callback, ChunkRow, Delivery, Input, Job, Output, Target, Waiting, Warned
 from framemill.jobs.reasons import Reason
 from framemill.jobs.states import JobState
 from framemill.services.supporting import LOG_BYTES, PLAN_BYTES, Written, write_bundle
@@ -75,6 +75,7 @@ def a_farm_full_of_secrets(data: Path, temporary: Path) -> None:
     data.mkdir()
     (data / "admin.key").write_text(f"{SECRET}-admin\n")
     (data / "ray.token").write_text(f"{SECRET}-ray")
+    (data / "admin.password").write_text(f"{SECRET}-first")
     (data / "framemill.toml").write_text(
         f'admin_key = "{SECRET}-set"\nserver = "{url("server")}"\npublic_url = "{url("public")}"\n'
     )
@@ -89,7 +90,7 @@ def a_farm_full_of_secrets(data: Path, temporary: Path) -> None:
     (logs / "odd").symlink_to(data / "admin.key")
     lines = [
         json.dumps({"message": f"cannot read {url('log')}", "key": f'{SECRET}-admin"'}),
-        f"plain text with {SECRET}-admin, {SECRET}-set and Authorization: Bearer {SECRET}-header",
+        f"plain text with {SECRET}-admin, {SECRET}-first, {SECRET}-set and Authorization: Bearer {SECRET}-header",
         f"+ ffmpeg -decryption_key {SECRET}-option -headers 'X-API-Key: {SECRET}-header' -i {url('command')}",
     ]
     (data / "logs").mkdir()
@@ -113,7 +114,7 @@ def a_farm_full_of_secrets(data: Path, temporary: Path) -> None:
         facts={"format": {"filename": url("facts")}}, metadata={"their": f"{SECRET}-own"}, message=url("input-message"),
     )  # fmt: skip
     output = Output(
-        id="o", job_id=made.id, name="a.mp4", target=url("target"), sealed_target=f"{SECRET}-sealed",
+        id="o", job_id=made.id, name="a.mp4", targets=(Target(uri=url("target"), sealed_uri=f"{SECRET}-sealed"),),
         password_hashes=(f"{SECRET}-hash",), metadata={"their": f"{SECRET}-own"},
     )  # fmt: skip
     chunk = ChunkRow(

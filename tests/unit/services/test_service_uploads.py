@@ -10,9 +10,10 @@ from framemill.errors import Conflict, NotFound, WrongUse
 from framemill.jobs.uploads import UploadState
 from framemill.services.callers import Caller
 from framemill.services.fileplace import FilePlace
-from framemill.services.jobs import JobChanges, Jobs
-from framemill.services.parts import InputRequest, OutputRequest
-from framemill.services.submission import JobRequest
+from framemill.services.inputs import InputRequest
+from framemill.services.jobs import Jobs
+from framemill.services.parts import OutputRequest
+from framemill.services.submission import JobChanges, JobRequest
 from framemill.services.uploads import NewUpload, Uploads
 from framemill.storage.local import LocalBlobs
 from framemill.storage.receiving import Bounds, Draft, Received

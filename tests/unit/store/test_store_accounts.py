@@ -118,7 +118,10 @@ def test_names_and_addresses_of_users_are_their_own(database: Database, now: dat
         rows.ensure_account(conn, "a", now)
         users.save_user(conn, user("u", "ann", "ann@example.org"))
         users.save_user(conn, user("v", "bob"))
-        for other in (user("w", "ann"), user("w", "cleo", "ann@example.org"), user("v", "ann")):
+        users.save_user(conn, user("x", "x@example.org", "x@example.org"))
+        assert users.remove_user(conn, "x")
+        by_the_others = (user("w", "ann@example.org"), user("w", "cleo", "bob"), user("v", "bob", "ann"))
+        for other in (user("w", "ann"), user("w", "cleo", "ann@example.org"), user("v", "ann"), *by_the_others):
             with pytest.raises(Conflict):
                 users.save_user(conn, other)
         users.save_user(conn, user("u", "ann", "ann@example.com"))

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from fractions import Fraction
+from typing import Any
 
 import pytest
 from pydantic import ValidationError
@@ -12,10 +13,10 @@ from sqlalchemy.exc import IntegrityError
 
 from framemill.errors import StaleWrite
 from framemill.jobs.lifecycle import amend, handle
-from framemill.jobs.model import Callback, Delivery, Input, Job, Limits, Output, Waiting, Warned
+from framemill.jobs.model import Callback, Delivery, Input, Job, Limits, Output, Target, Waiting, Warned
 from framemill.jobs.reasons import Reason
 from framemill.jobs.settings import OutputSettings, Rung, RunSettings
-from framemill.jobs.states import DeliveryState, Failed, InputState, JobState, RetryAsked
+from framemill.jobs.states import Delivered, DeliveryState, Failed, InputState, JobState, RetryAsked
 from framemill.jobs.usage import Usage
 from framemill.store import schema
 from framemill.store.database import Database
@@ -27,12 +28,12 @@ from framemill.store.jobs import (
     add_usage,
     charge_output,
     count_download,
-    list_jobs,
     load_job,
     save_input,
     save_job,
     save_output,
 )
+from framemill.store.listing import JobFilter, find_jobs, nth_page
 
 MakeJob = Callable[..., Job]
 
@@ -98,8 +99,12 @@ def test_what_is_written_is_read(database: Database, now: datetime) -> None:
         name="hls",
         preset="hls",
         settings=OutputSettings(container="package", ladder=(Rung(height=720, crf=23),)),
-        target="s3://bucket/key",
-        sealed_target="sealed",
+        targets=(
+            Target(uri="s3://bucket/key", sealed_uri="sealed", credentials="mine", if_exists="rename", number=2),
+            Target(uri="gs://bucket/key", sealed_access="sealed", acl="private"),
+        ),
+        stays=True,
+        trusted=True,
         expires_at=now,
         download_limit=3,
         download_count=1,
@@ -189,9 +194,9 @@ def test_jobs_are_listed_newest_first_by_owner_state_and_page(database: Database
         for job in made:
             add_job(conn, job, [], [])
 
-    def listed(**asked: object) -> list[int]:
+    def listed(before: str | None = None, limit: int = 100, **wanted: Any) -> list[int]:
         with database.reading() as conn:
-            return [made.index(job) for job in list_jobs(conn, **asked)]  # type: ignore[arg-type]
+            return [made.index(job) for job in find_jobs(conn, JobFilter(**wanted), before, limit).jobs]
 
     assert listed() == [5, 4, 3, 2, 1, 0]
     assert listed(account="a") == [4, 2, 0]
@@ -199,6 +204,27 @@ def test_jobs_are_listed_newest_first_by_owner_state_and_page(database: Database
     assert listed(states=[]) == []
     assert listed(account="b", states=[JobState.HELD, JobState.QUEUED], limit=2) == [5, 3]
     assert listed(before=made[3].id, limit=2) == [2, 1]
+
+
+def test_pages_of_jobs_are_found_by_their_number(database: Database, make_job: MakeJob) -> None:
+    made = [make_job(account="ab"[n % 2], start=["auto", "held"][n // 3 % 2], door="xy"[n % 3 == 0]) for n in range(6)]
+    with database.writing() as conn:
+        for job in made:
+            add_job(conn, job, [], [])
+
+    def page(number: int, size: int = 2, **wanted: Any) -> tuple[list[int], int]:
+        with database.reading() as conn:
+            found, count = nth_page(conn, JobFilter(**wanted), size, number)
+            return [made.index(job) for job in found], count
+
+    assert [page(number) for number in (1, 2, 3, 4)] == [([5, 4], 6), ([3, 2], 6), ([1, 0], 6), ([], 6)]
+    assert page(1, account="a") == ([4, 2], 3)
+    assert page(2, account="a") == ([0], 3)
+    assert page(1, states=[JobState.HELD]) == ([5, 4], 3)
+    assert page(1, states=[]) == ([], 0)
+    assert page(1, door="y") == ([3, 0], 2)
+    with pytest.raises(ValueError, match="metadata"):
+        page(1, metadata={"a": "b"})
 
 
 def test_what_was_used_is_counted_beside_other_changes(database: Database, stored: Job, now: datetime) -> None:
@@ -345,3 +371,53 @@ def test_their_id_is_ours_only_once(database: Database) -> None:
     row = {"door": "openencoder", "kind": "job", "their_id": "1", "our_id": "j"}
     with pytest.raises(IntegrityError), database.writing() as conn:
         conn.execute(insert(schema.foreign_ids), [row, row | {"our_id": "k"}])
+
+
+# What a job's end does to its outputs
+
+
+def test_a_job_that_is_done_limits_how_long_and_how_often_its_outputs_are_fetched(
+    database: Database, make_job: MakeJob, now: datetime
+) -> None:
+    limits = Limits(max_kept_seconds=60, max_downloads=3)
+    outputs = [Output(id="o1", job_id="j", name="a.mp4"), Output(id="o2", job_id="j", name="b.mp4", download_limit=1)]
+    for name, state in (("j", JobState.DELIVERING), ("k", JobState.ENCODING)):
+        job = make_job(id=name, state=state, limits=limits)
+        mine = [one.model_copy(update={"job_id": name, "id": f"{name}{one.id}"}) for one in outputs]
+        with database.writing() as conn:
+            add_job(conn, job, [], mine)
+        ended, _ = handle(job, Delivered() if name == "j" else Failed(Reason.INTERNAL, "why"), now)
+        with database.writing() as conn:
+            save_job(conn, ended, job.version, ended.state.value, {}, now=now)
+    with database.reading() as conn:
+        done, failed = load_job(conn, "j"), load_job(conn, "k")
+    assert done is not None
+    assert failed is not None
+    assert [(one.expires_at, one.download_limit) for one in done[2]] == [
+        (now + timedelta(seconds=60), 3),
+        (now + timedelta(seconds=60), 1),
+    ]
+    assert [(one.expires_at, one.download_limit) for one in failed[2]] == [(None, None), (None, 1)]
+
+
+def test_what_is_made_again_is_kept_as_long_again_and_the_old_no_longer_until_then(
+    database: Database, make_job: MakeJob, now: datetime
+) -> None:
+    job = make_job(id="j", state=JobState.DELIVERING, limits=Limits(max_kept_seconds=60))
+    with database.writing() as conn:
+        add_job(conn, job, [], [Output(id="o", job_id="j", name="a.mp4")])
+    kept: list[datetime | None] = []
+    later = now + timedelta(days=1)
+    for at, state, event in (
+        (now, JobState.DELIVERING, Delivered()),
+        (later, JobState.COMPLETED, RetryAsked()),
+        (later, JobState.DELIVERING, Delivered()),
+    ):
+        moved, _ = handle(job.model_copy(update={"state": state}), event, at)
+        with database.writing() as conn:
+            save_job(conn, moved, job.version, moved.state.value, {}, now=at)
+            found = load_job(conn, "j")
+        assert found is not None
+        kept.append(found[2][0].expires_at)
+        job = moved
+    assert kept == [now + timedelta(seconds=60)] * 2 + [later + timedelta(seconds=60)]

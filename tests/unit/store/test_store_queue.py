@@ -3,12 +3,12 @@
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from framemill.jobs.model import Job
-from framemill.jobs.states import JobState
+from framemill.jobs.model import Input, Job
+from framemill.jobs.states import InputState, JobState
 from framemill.store.database import Database
 from framemill.store.events import add_event
 from framemill.store.jobs import add_job
-from framemill.store.queue import QueuedJob, WorkingJob, changed_since, newest_seq, queued, those, working
+from framemill.store.queue import QueuedJob, WorkingJob, changed_since, newest_seq, queued, those, unread, working
 
 MakeJob = Callable[..., Job]
 
@@ -24,8 +24,8 @@ def test_the_queue_holds_what_admission_needs(database: Database, make_job: Make
     add(database, late, make_job(id="1"))
     with database.reading() as conn:
         assert queued(conn) == [
-            QueuedJob("1", "a", "", 0, None, now, JobState.QUEUED),
-            QueuedJob("2", "b", "phone", -1, now + timedelta(hours=1), now, JobState.QUEUED),
+            QueuedJob("1", "a", "", 0, None, now, JobState.QUEUED, "cli"),
+            QueuedJob("2", "b", "phone", -1, now + timedelta(hours=1), now, JobState.QUEUED, "cli"),
         ]
         assert [type(job.state) for job in queued(conn)] == [JobState, JobState]
 
@@ -52,7 +52,7 @@ def test_working_is_whatever_was_admitted_and_has_not_ended(
         *("ingesting", "planning", "encoding", "stitching", "packaging", "delivering", "cancelling", "cancelling")
     ]
     assert [job.id for job in found] == sorted(job.id for job in found)
-    assert found[-1] == WorkingJob("x", "a", "", 1, None, now, JobState.CANCELLING, 2, now)
+    assert found[-1] == WorkingJob("x", "a", "", 1, None, now, JobState.CANCELLING, 2, now, "cli")
 
 
 def test_jobs_are_found_by_their_ids_however_many(database: Database, make_job: MakeJob) -> None:
@@ -78,3 +78,25 @@ def test_what_has_changed_is_told_once(database: Database, make_job: MakeJob, no
         last = [add_event(conn, job_id, "edited", {}, now).seq for job_id in ("b", "a", "b")][-1]
     with database.reading() as conn:
         assert changed_since(conn, start) == (last, ["b", "a"])
+
+
+def test_unread_are_jobs_with_an_input_that_is_not_ready(database: Database, make_job: MakeJob) -> None:
+    states = {
+        "none": [],
+        "ready": [InputState.READY, InputState.READY],
+        "waits": [InputState.READY, InputState.WAITING],
+        "comes": [InputState.FETCHING],
+        "failed": [InputState.FAILED],
+    }
+    with database.writing() as conn:
+        for name, its in states.items():
+            add_job(
+                conn,
+                make_job(id=name),
+                [Input(id=f"{name}{n}", job_id=name, uri="/a", state=one) for n, one in enumerate(its)],
+                [],
+            )
+    with database.reading() as conn:
+        assert unread(conn, [*states, "no such job"]) == {"waits", "comes", "failed"}
+        assert unread(conn, ["waits", "ready"]) == {"waits"}
+        assert unread(conn, []) == set()

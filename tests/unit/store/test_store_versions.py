@@ -1,5 +1,6 @@
 """How a database comes to have this release's schema, and which ones are left alone."""
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,12 +14,13 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, MetaData, Table, insert, inspect, select, text
 
 from framemill.errors import ForeignDatabase
-from framemill.jobs.model import Job
+from framemill.jobs.model import Job, Target
 from framemill.jobs.states import ChunkState, JobState
 from framemill.store import versions
 from framemill.store.chunks import load_chunks
 from framemill.store.columns import metadata
 from framemill.store.database import Database
+from framemill.store.deliveries import load_deliveries
 from framemill.store.epochs import current_epoch
 from framemill.store.events import events_of
 from framemill.store.jobs import load_job
@@ -92,7 +94,11 @@ def schema_of(database: Database) -> list[Any]:
         """
     )
     with database.reading() as conn:
-        return [tuple(" ".join(str(word).split()) for word in row) for row in conn.execute(text(words))]
+        # SQLite writes the name of a table that was copied in quotes.
+        return [
+            tuple(re.sub(r'^CREATE TABLE "(\w+)"', r"CREATE TABLE \1", " ".join(str(word).split())) for word in row)
+            for row in conn.execute(text(words))
+        ]
 
 
 def test_the_newest_migration_is_the_schema() -> None:
@@ -178,6 +184,47 @@ def test_what_the_first_release_wrote_is_still_read(empty: Database) -> None:
         assert (chunk.state, chunk.key, chunk.failures[0].machine) == (ChunkState.WAITING, "k", "m")
         assert [event.kind for event in events_of(conn, "j")] == ["created"]
         assert current_epoch(conn) == 7
+
+
+def test_the_target_of_an_earlier_release_becomes_the_first_of_several(empty: Database) -> None:
+    walk(empty, to="0003")
+    package = {"container": "package"}
+    film, folder, stays = (
+        FIRST_ROWS["outputs"] | {"id": name, **more}
+        for name, more in (
+            ("film", {"target": "/out/a.mp4", "sealed_target": "sealed"}),
+            ("folder", {"target": "/out/hls", "settings": package}),
+            ("stays", {"settings": package}),
+        )
+    )
+    files = [("film", "a.mp4", "/out/a.mp4"), ("folder", "720p/1.m4s", "/out/hls"), ("stays", "master.m3u8", "")]
+    with empty.writing() as conn:
+        for table, rows in {
+            "jobs": [FIRST_ROWS["jobs"]],
+            "outputs": [film, folder, stays],
+            "deliveries": [
+                {
+                    **{"id": output, "job_id": "j", "attempt": 1, "output_id": output, "path": path, "uri": uri},
+                    "state": "completed",
+                }
+                for output, path, uri in files
+            ],
+        }.items():
+            there = Table(table, MetaData(), autoload_with=conn)
+            for row in rows:
+                conn.execute(insert(there), row)
+    empty.create()
+    with empty.reading() as conn:
+        _, _, outputs = load_job(conn, "j") or (None, [], [])
+        found = {one.id: one for one in outputs}
+        assert [one.targets for one in (found["film"], found["folder"], found["stays"])] == [
+            (Target(uri="/out/a.mp4", sealed_uri="sealed"),),
+            (Target(uri="/out/hls"),),
+            (),
+        ]
+        assert [found[name].stays for name in ("film", "folder", "stays")] == [False, False, True]
+        put = {row.output_id: (row.target, row.uri) for row in load_deliveries(conn, "j")}
+    assert put == {"film": (0, "/out/a.mp4"), "folder": (0, "/out/hls/720p/1.m4s"), "stays": (None, "")}
 
 
 def test_a_database_of_a_newer_release_is_refused(database: Database, stored: Job) -> None:

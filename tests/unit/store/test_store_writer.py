@@ -160,6 +160,23 @@ def test_two_event_loops_share_a_writer(database: Database) -> None:
     assert sorted(answers) == ["a", "b"] == noted(database)
 
 
+def test_its_thread_ends_when_nothing_is_asked_for_and_another_one_begins(database: Database) -> None:
+    mine = Writer(database, idle_seconds=0.01)
+    for word in "abc":
+        assert asyncio.run(mine.write(note(word))) == word
+        assert ended(mine)
+    mine.close()
+    assert noted(database) == ["a", "b", "c"]
+
+
+def ended(writer: Writer) -> bool:
+    """Whether its thread has ended within a good while."""
+    thread = writer._thread
+    if thread is not None:
+        thread.join(10)
+    return writer._thread is None
+
+
 class FakeTrouble:
     """What the farm is told, in order; can be waited for."""
 

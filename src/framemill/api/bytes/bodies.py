@@ -72,15 +72,15 @@ async def keep_body(
     checked as a whole. Raises `ClientDisconnect`, `TooLarge`, `DiskFull`, `Conflict`, `DigestMismatch`.
     """
     expected = expected or {}
-    draft = await in_thread(lambda: Draft(path, bounds, {*hashes, *expected}, at=at))
-    give_up = draft.dropped if at is None else draft.taken_back if expected else draft.kept
+    give_up = Draft.dropped if at is None else Draft.taken_back if expected else Draft.kept
+    draft = await in_thread(lambda: Draft(path, bounds, {*hashes, *expected}, at=at), give_up)
     try:
         await _pump(request, draft)
         wrong = next((name for name, digest in draft.digests().items() if expected.get(name, digest) != digest), None)
         if wrong is not None:
             raise DigestMismatch(f"The body came with another {wrong} than was announced: send it again.")
     except BaseException:
-        await in_thread(give_up)
+        await in_thread(lambda: give_up(draft))
         raise
     return await in_thread(draft.finished)
 
@@ -112,13 +112,18 @@ async def _pump(request: Request, draft: Draft) -> None:
         raise
 
 
-async def in_thread(call: Callable[[], Result]) -> Result:
-    """The call's result. Where we are cancelled meanwhile, it is waited for nevertheless: it holds a file."""
+async def in_thread(call: Callable[[], Result], give_up: Callable[[Result], None] | None = None) -> Result:
+    """The call's result. Where we are cancelled meanwhile, it is waited for nevertheless: it holds a file.
+
+    `give_up`: what is done then with the result, which nobody gets. It must not take long.
+    """
     running = asyncio.ensure_future(asyncio.to_thread(call))
     try:
         return await asyncio.shield(running)
     except asyncio.CancelledError:
         await _ended(running)
+        if give_up is not None and not running.cancelled() and running.exception() is None:
+            give_up(running.result())
         raise
 
 

@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from framemill.api.native.schemas import Asked, Free, Text, Told
-from framemill.api.strict import exactly
+from framemill.api.native.words import Asked, Told
+from framemill.api.strict import Free, Text, exactly
 from framemill.jobs.accounts import Quotas, Role
 from framemill.services.callers import Scope
 

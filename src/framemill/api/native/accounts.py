@@ -5,12 +5,12 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request, Response
 
+from framemill.api.asked import ApiUrl, Parts
 from framemill.api.auth import TheCaller, admins_only, needs
 from framemill.api.documented import CONFLICT, MISSING
 from framemill.api.idempotency import TheIds
 from framemill.api.native import account_mapping as mapping
 from framemill.api.native import account_schemas as schemas
-from framemill.api.native.asked import ApiUrl, Parts
 from framemill.api.native.keys import IdCursor, Limit, forget_known
 from framemill.services.accounts import Accounts
 

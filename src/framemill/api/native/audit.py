@@ -4,10 +4,10 @@ import asyncio
 
 from fastapi import APIRouter, Depends
 
+from framemill.api.asked import Parts
 from framemill.api.auth import TheCaller, admins_only
 from framemill.api.native import account_mapping as mapping
 from framemill.api.native import account_schemas as schemas
-from framemill.api.native.asked import Parts
 from framemill.api.native.keys import Limit, Whose
 from framemill.api.native.ledger import SeqCursor
 from framemill.services.audit import listed as listed_audit

@@ -8,9 +8,9 @@ from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, RedirectResponse
 
 from framemill import __version__
+from framemill.api.asked import ApiUrl
 from framemill.api.document import describe
 from framemill.api.native import probe_schemas as told
-from framemill.api.native.asked import ApiUrl
 from framemill.errors import NotFound
 
 routes = APIRouter(prefix="/v1", tags=["health"])

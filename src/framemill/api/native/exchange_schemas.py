@@ -5,7 +5,9 @@ from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field
 
-from framemill.api.native.schemas import Asked, File, Free, Output, Text, Told
+from framemill.api.native.schemas import File, Output
+from framemill.api.native.words import Asked, Told
+from framemill.api.strict import Free, Text
 from framemill.jobs.uploads import MOST_PARTS
 
 _MOST_BYTES = 1 << 50
@@ -58,7 +60,7 @@ class UploadPart(Told):
     size_bytes: int | None = None
     """As it came, else as it is expected; none: as you like."""
     etag: str | None = None
-    """SHA-256 of its bytes; none: it has not come."""
+    """SHA-256 of its bytes, or what the bucket says where it went straight there; none: it has not come."""
     received_at: datetime | None = None
 
 
@@ -75,6 +77,9 @@ class Upload(Told):
     """put, tus or multipart."""
     url: str | None = None
     """Where the whole of it is sent to, by PUT; none: it comes in parts, or has come."""
+    straight: bool = False
+    """Those links lead straight into the farm's bucket, which does not tell the farm: call `…/complete` when all of it
+    is there."""
     tus_url: str | None = None
     """The same for a tus 1.0 client, which goes on with it where it was cut (tus-js-client, Uppy: `uploadUrl`)."""
     part_url: str | None = None

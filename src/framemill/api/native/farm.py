@@ -6,10 +6,10 @@ from typing import Any
 
 from fastapi import APIRouter, Depends
 
+from framemill.api.asked import Parts, live_status
 from framemill.api.auth import TheCaller, needs
 from framemill.api.documented import answers, documented
 from framemill.api.native import mapping, schemas
-from framemill.api.native.asked import Parts, live_status
 from framemill.services.audit import noted
 from framemill.services.callers import Caller
 from framemill.services.farm import pause, standing

@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 from fastapi import APIRouter, Request, Response
 from sqlalchemy.exc import SQLAlchemyError
 
+from framemill.api.asked import Parts, live_status
 from framemill.api.documented import answers, documented
 from framemill.api.errors import envelope, request_id_of
-from framemill.api.native.asked import Parts, live_status
 from framemill.services.farm import standing
 
 routes = APIRouter(tags=["health"])

@@ -7,10 +7,10 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Depends, Query, Response
 from pydantic import StringConstraints
 
+from framemill.api.asked import ApiUrl, Parts, TheJobs, TheWriter, live_progress, live_status
 from framemill.api.auth import needs
 from framemill.api.documented import CONFLICT, MISSING, answers, documented
 from framemill.api.native import mapping, schemas
-from framemill.api.native.asked import ApiUrl, Parts, TheJobs, live_progress, live_status
 from framemill.api.strict import Moment
 from framemill.errors import NotFound
 from framemill.jobs.states import JobState
@@ -50,9 +50,11 @@ Order = Annotated[Literal["newest", "oldest"], Query(description="Which come fir
 
 
 @routes.post("", status_code=201, summary="Submit a job", responses=ASKED_WRONG, dependencies=[WRITES])
-async def submit(asked: schemas.NewJob, jobs: TheJobs, api: ApiUrl, response: Response) -> schemas.Job:
+async def submit(
+    asked: schemas.NewJob, jobs: TheJobs, writer: TheWriter, api: ApiUrl, response: Response
+) -> schemas.Job:
     """The job is checked, written and queued, or held; its sources are fetched and read later."""
-    made = await asyncio.to_thread(jobs.submitted, mapping.job_request(asked))
+    made = await jobs.joined(writer, mapping.job_request(asked))
     response.headers["Location"] = f"{api}/jobs/{made.job.id}"
     return mapping.job(made)
 
@@ -60,9 +62,9 @@ async def submit(asked: schemas.NewJob, jobs: TheJobs, api: ApiUrl, response: Re
 @routes.post(
     "/batch", status_code=201, summary="Submit several jobs at once", responses=ASKED_WRONG, dependencies=[WRITES]
 )
-async def submit_all(asked: schemas.NewJobs, jobs: TheJobs) -> schemas.JobsMade:
+async def submit_all(asked: schemas.NewJobs, jobs: TheJobs, writer: TheWriter) -> schemas.JobsMade:
     """All of them, or none: where one is wrong, nothing is written, and `param` tells which (`jobs.3.inputs.0.uri`)."""
-    made = await asyncio.to_thread(jobs.submitted_all, [mapping.job_request(one) for one in asked.jobs])
+    made = await jobs.joined_all(writer, [mapping.job_request(one) for one in asked.jobs])
     return schemas.JobsMade(data=tuple(mapping.job(one) for one in made))
 
 

@@ -5,13 +5,13 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
+from framemill.api.asked import ApiUrl, Parts
 from framemill.api.auth import Keys as Known
 from framemill.api.auth import TheCaller, needs
 from framemill.api.documented import MISSING, documented
 from framemill.api.idempotency import TheIds
 from framemill.api.native import account_mapping as mapping
 from framemill.api.native import account_schemas as schemas
-from framemill.api.native.asked import ApiUrl, Parts
 from framemill.services.keys import Keys
 
 routes = APIRouter(prefix="/keys", tags=["accounts"], dependencies=[Depends(needs("keys"))])

@@ -1,21 +1,26 @@
 """Between the words of `/v1` and ours. Pure; whatever may hold a secret is masked on its way out."""
 
-import math
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, TypeVar
 
+from framemill.api.native import folder_schemas, schemas
 from framemill.api.native import probe_schemas as told
-from framemill.api.native import schemas
+from framemill.api.native.words import Told
 from framemill.errors import NotFound
 from framemill.jobs import model
-from framemill.jobs.states import JobState
-from framemill.secrets import mask, mask_url, masked, secrets_of
+from framemill.jobs.facts import seconds_of
+from framemill.jobs.states import DeliveryState, JobState, state_of_all
+from framemill.secrets import MASK, mask, mask_url, masked, secrets_of
 from framemill.services.farm import Counted, Standing
-from framemill.services.jobs import JobChanges, Page, Shown
-from framemill.services.parts import InputRequest, OutputRequest
+from framemill.services.folders import FolderRequest
+from framemill.services.inputs import InputRequest
+from framemill.services.jobs import Page, Shown
+from framemill.services.parts import OutputRequest
 from framemill.services.probing import Estimate, Facts
-from framemill.services.submission import JobRequest
+from framemill.services.submission import JobChanges, JobRequest
 from framemill.services.waiting import Why
+from framemill.storage.access import KIND_OF
+from framemill.storage.address import address_of
 
 Part = TypeVar("Part", schemas.ProbedInput, schemas.FiledOutput)
 
@@ -24,7 +29,7 @@ Part = TypeVar("Part", schemas.ProbedInput, schemas.FiledOutput)
 
 def job_request(asked: schemas.NewJob) -> JobRequest:
     """A new job in our words."""
-    said = asked.model_dump(exclude={"preset", "callback"})
+    said = asked.model_dump(include=set(schemas.NewJob.model_fields) - {"preset", "callback"})
     if asked.preset is not None:
         said["outputs"] = ({"preset": asked.preset},)
     if asked.callback is not None:
@@ -38,15 +43,26 @@ def input_request(asked: schemas.NewInput | schemas.ChangedInput, input_id: str 
     return InputRequest.model_validate({"uri": "", **said} if input_id is None else {**said, "id": input_id})
 
 
+def folder_request(asked: folder_schemas.FolderOfJobs) -> FolderRequest:
+    """A folder of new jobs in our words."""
+    own = asked.model_dump(exclude=set(schemas.NewJob.model_fields))
+    return FolderRequest.model_validate({**own, "job": job_request(asked)})
+
+
+def probe_request(asked: told.ProbeAsked) -> InputRequest:
+    """A source that is asked about, in our words."""
+    return InputRequest.model_validate(asked.model_dump())
+
+
 def output_request(asked: schemas.NewOutput, output_id: str | None = None) -> OutputRequest:
     """An output in our words: a new one, or changes of the one with that id."""
-    said = asked.model_dump(include=asked.model_fields_set)
+    said = asked.model_dump(exclude_unset=True)
     return OutputRequest.model_validate(said if output_id is None else {**said, "id": output_id})
 
 
 def job_changes(asked: schemas.EditedJob) -> JobChanges:
     """What is to be changed, in our words: what was not named stays unnamed."""
-    return JobChanges.model_validate(asked.model_dump(include=asked.model_fields_set))
+    return JobChanges.model_validate(asked.model_dump(exclude_unset=True))
 
 
 # Out
@@ -63,7 +79,7 @@ def job(shown: Shown, live: Mapping[str, Any] | None = None) -> schemas.Job:
         "message": _masked(found.message, secrets),
         "warnings": [{**dict(warned), "message": mask(warned.message, secrets)} for warned in found.warnings],
         "inputs": [_input(one) for one in shown.inputs],
-        "outputs": [_output(one) for one in shown.outputs],
+        "outputs": [output(one, shown.deliveries) for one in shown.outputs],
         "run": found.run.model_dump(mode="json"),
         "limits": found.limits.model_dump(mode="json"),
         "callbacks": [{**dict(one), "url": mask_url(one.url)} for one in found.callbacks],
@@ -73,8 +89,13 @@ def job(shown: Shown, live: Mapping[str, Any] | None = None) -> schemas.Job:
 
 
 def secrets_in(inputs: Sequence[model.Input]) -> set[str]:
-    """The secrets in the addresses of these inputs, which messages may repeat."""
-    return {secret for one in inputs for secret in secrets_of(one.uri)}
+    """The secrets in the addresses of these inputs, which messages may repeat: of jobs that an earlier release made."""
+    return {secret for one in inputs for secret in secrets_of(one.uri)} - {MASK}
+
+
+def file_job(made: Shown, size: int | None) -> folder_schemas.FileJob:
+    """A file of a folder, and the job that was made of it."""
+    return folder_schemas.FileJob(uri=mask_url(made.inputs[0].uri), size_bytes=size, job_id=made.job.id)
 
 
 def page(found: Page) -> schemas.Jobs:
@@ -86,7 +107,9 @@ def progress(shown: Shown, live: Mapping[str, Any]) -> schemas.Progress:
     """How far a job is: what is committed, and beyond that what the coordinator tells."""
     planned = int(live.get("frames_planned") or shown.frames_planned)
     frames = min(max(int(live.get("frames") or 0), shown.frames), planned)
-    share = frames / planned if planned else None
+    share: float | None = live.get("share")
+    if share is None and planned:
+        share = frames / planned
     if shown.job.state is JobState.COMPLETED:
         frames, share = planned, 1.0
     return schemas.Progress(
@@ -95,6 +118,8 @@ def progress(shown: Shown, live: Mapping[str, Any]) -> schemas.Progress:
         share=None if share is None else round(share, 4),
         bytes_fetched=live.get("bytes"),
         bytes_planned=live.get("bytes_planned"),
+        bytes_delivered=live.get("bytes_delivered"),
+        bytes_to_deliver=live.get("bytes_to_deliver"),
     )
 
 
@@ -121,7 +146,7 @@ def inputs(shown: Shown) -> schemas.Inputs:
 
 def outputs(shown: Shown) -> schemas.Outputs:
     """A job's outputs with their files."""
-    told = [{**_output(one), "files": _files(one, shown.deliveries)} for one in shown.outputs]
+    told = [{**output(one, shown.deliveries), "files": _files(one, shown.deliveries)} for one in shown.outputs]
     return schemas.Outputs.model_validate({"data": told})
 
 
@@ -143,8 +168,9 @@ def _one(parts: Sequence[Part], part_id: str, kind: str) -> Part:
 
 
 def report(found: Mapping[str, Any]) -> dict[str, Any]:
-    """What was proved about the outputs; it names the source."""
-    return {**found, "source": masked(found.get("source")), "warnings": masked(found.get("warnings", []))}
+    """What was proved about the outputs; it names the sources."""
+    named = {name: masked(found[name]) for name in ("source", "inputs", "warnings") if name in found}
+    return {"warnings": [], **found, **named}
 
 
 def events(found: Sequence[model.Event], secrets: Collection[str]) -> schemas.Events:
@@ -168,7 +194,7 @@ def farm(found: Standing, live: Mapping[str, Any] | None, message: str | None) -
 def probe(found: Facts) -> told.Probe:
     """What is in a source."""
     facts = masked(found.facts)
-    return told.Probe(uri=found.uri, size_bytes=found.size, duration_seconds=_duration(facts), facts=facts)
+    return told.Probe(uri=found.uri, size_bytes=found.size, duration_seconds=seconds_of(facts), facts=facts)
 
 
 def estimate(found: Estimate, slots: int) -> told.Estimate:
@@ -179,7 +205,7 @@ def estimate(found: Estimate, slots: int) -> told.Estimate:
                 **taken,
                 "name": output.name,
                 "preset": output.preset,
-                "settings": output.settings.model_dump(mode="json"),
+                "settings": masked(output.settings.model_dump(mode="json")),
                 "renditions": [{"width": width, "height": height} for width, height in taken["renditions"]],
             }
         )
@@ -227,18 +253,43 @@ def _input(found: model.Input) -> dict[str, Any]:
     return {
         **_same(found, schemas.Input),
         "uri": mask_url(found.uri),
-        "message": _masked(found.message, secrets_of(found.uri)),
+        "credentials": _opener(found),
+        "message": _masked(found.message, secrets_in([found])),
         "size_bytes": found.size,
-        "duration_seconds": _duration(found.facts or {}),
+        "duration_seconds": seconds_of(found.facts),
     }
 
 
-def _output(found: model.Output) -> dict[str, Any]:
+def _opener(found: model.Input | model.Target) -> str | dict[str, str] | None:
+    """What opens it, as far as that is told."""
+    if found.sealed_access is None:
+        return found.credentials
+    return {"kind": KIND_OF[address_of(found.uri).scheme]}
+
+
+def output(found: model.Output, deliveries: Sequence[model.Delivery] = ()) -> dict[str, Any]:
+    """An output, and how far its targets are by the deliveries of its files."""
+    mine = [row for row in deliveries if row.output_id == found.id]
+    targets = [_target(one, [row for row in mine if row.target == number]) for number, one in enumerate(found.targets)]
     return {
         **_same(found, schemas.Output),
-        "target": None if found.target is None else mask_url(found.target),
-        "settings": found.settings.model_dump(mode="json"),
+        "target": targets[0]["uri"] if targets else None,
+        "targets": targets,
+        "keep": found.stays and bool(targets),
+        "settings": masked(found.settings.model_dump(mode="json")),
         "message": _masked(found.message),
+    }
+
+
+def _target(found: model.Target, rows: Sequence[model.Delivery]) -> dict[str, Any]:
+    failed = next((row for row in rows if row.state is DeliveryState.FAILED), None)
+    return {
+        **_same(found, schemas.Target),
+        "uri": mask_url(found.uri),
+        "credentials": _opener(found),
+        "state": state_of_all(row.state for row in rows),
+        "reason": None if failed is None else failed.reason,
+        "message": None if failed is None else _masked(failed.message),
     }
 
 
@@ -255,18 +306,10 @@ def _files(output: model.Output, deliveries: Sequence[model.Delivery]) -> list[d
     ]
 
 
-def _same(value: Any, told: type[schemas.Told]) -> dict[str, Any]:
+def _same(value: Any, told: type[Told]) -> dict[str, Any]:
     """The fields that both have under one name."""
     return {name: getattr(value, name) for name in told.model_fields.keys() & type(value).model_fields.keys()}
 
 
 def _masked(message: str | None, secrets: Collection[str] = ()) -> str | None:
     return None if message is None else mask(message, secrets)
-
-
-def _duration(facts: Mapping[str, Any]) -> float | None:
-    try:
-        seconds = float(facts["format"]["duration"])
-    except (KeyError, TypeError, ValueError):
-        return None
-    return seconds if math.isfinite(seconds) else None

@@ -13,12 +13,12 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
+from framemill.api.asked import Parts, live_status
 from framemill.api.auth import TheCaller, caller_of, needs
 from framemill.api.counting import HttpCounts
 from framemill.api.documented import DOCUMENTED
 from framemill.api.native import mapping
 from framemill.api.native import probe_schemas as told
-from framemill.api.native.asked import Parts, live_status
 from framemill.jobs.states import ACTIVE_JOB
 from framemill.services.farm import Standing, counted, standing
 

@@ -6,11 +6,11 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query, Request
 
+from framemill.api.asked import Parts
 from framemill.api.auth import TheCaller, needs
 from framemill.api.documented import MISSING, documented
 from framemill.api.native import exchange
 from framemill.api.native import exchange_schemas as schemas
-from framemill.api.native.asked import Parts
 from framemill.api.urls import base_url
 from framemill.services.outputs import LINK_SECONDS, Outputs
 from framemill.services.playing import still_encoding

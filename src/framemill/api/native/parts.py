@@ -4,10 +4,10 @@ import asyncio
 
 from fastapi import APIRouter, Depends, Response
 
+from framemill.api.asked import ApiUrl, TheJobs
 from framemill.api.auth import needs
 from framemill.api.documented import MISSING
 from framemill.api.native import mapping, schemas
-from framemill.api.native.asked import ApiUrl, TheJobs
 from framemill.api.native.jobs import CHANGED, INPUT_WRONG, OUTPUT_WRONG, WRITES
 
 routes = APIRouter(prefix="/jobs/{job_id}", tags=["jobs"], dependencies=[Depends(needs("jobs:read"))])

@@ -5,14 +5,18 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, model_validator
 
-from framemill.api.native.schemas import Asked, Text, Told
+from framemill.api.native.access_schemas import Credentials
+from framemill.api.native.words import Asked, Told
+from framemill.api.strict import Text
 
 
 class ProbeAsked(Asked):
     """What is to be looked into."""
 
     uri: Annotated[Text, Field(min_length=1, max_length=8192)] = ""
-    """An absolute path on the farm's machine, a file: URL, or an http(s) URL."""
+    """An absolute path on the farm's machine, or a URI: file, http(s), s3, gs, az, ftp(s), sftp, or gdrive://ID."""
+    credentials: Credentials | None = None
+    """What opens it: the name of credentials in the farm's settings, or these themselves."""
     upload_id: Annotated[Text, Field(min_length=1, max_length=36)] | None = None
     """Of an upload that is complete, instead of `uri`."""
 
@@ -20,6 +24,8 @@ class ProbeAsked(Asked):
     def _one_source(self) -> Self:
         if (not self.uri) is (self.upload_id is None):
             raise ValueError("a source is named by its uri or by its upload_id: give one of them")
+        if self.credentials is not None and self.upload_id is not None:
+            raise ValueError("an upload takes no credentials: leave them away")
         return self
 
 

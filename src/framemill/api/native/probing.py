@@ -4,11 +4,11 @@ import asyncio
 
 from fastapi import APIRouter, Depends
 
+from framemill.api.asked import Parts, TheJobs, live_status
 from framemill.api.auth import TheCaller, needs
 from framemill.api.documented import MISSING, codes_in, documented
 from framemill.api.native import mapping, schemas
 from framemill.api.native import probe_schemas as told
-from framemill.api.native.asked import Parts, TheJobs, live_status
 from framemill.api.native.jobs import ASKED_WRONG
 from framemill.errors import NotFound, UnknownPreset
 from framemill.jobs.presets import PRESETS, Preset, preset_named
@@ -19,7 +19,7 @@ routes = APIRouter(dependencies=[Depends(needs("jobs:read"))])
 SOURCE_WRONG = documented(
     *("not_found", "conflict"),  # of uploads
     *("wrong_use", "source_missing", "source_refused", "source_unreachable", "source_encrypted", "unreadable_source"),
-    *("disk_full", "farm_unavailable"),
+    *("source_too_large", "disk_full", "farm_unavailable"),
 )
 
 
@@ -47,7 +47,8 @@ async def preset(name: str) -> told.Preset:
 )
 async def probe(asked: told.ProbeAsked, parts: Parts, caller: TheCaller) -> told.Probe:
     """On a worker of the farm, which fetches a remote one whole for it; within 45 s, else 503. Nothing is kept."""
-    place = await asyncio.to_thread(probing.place_of, parts.database, caller, asked.uri, asked.upload_id)
+    wanted = mapping.probe_request(asked)
+    place = await asyncio.to_thread(probing.asked_place, parts.database, caller, wanted, parts.desk_of(caller))
     return mapping.probe(await probing.probed(parts.farm.probe, place))
 
 
@@ -59,12 +60,11 @@ async def probe(asked: told.ProbeAsked, parts: Parts, caller: TheCaller) -> told
     dependencies=[Depends(needs("jobs:write"))],
 )
 async def estimate(asked: schemas.NewJob, jobs: TheJobs, parts: Parts, caller: TheCaller) -> told.Estimate:
-    """The body is a job's. It is checked as if it were submitted, and its source looked into; nothing is written."""
+    """The body is a job's. It is checked as if it were submitted, and its sources looked into; nothing is written."""
     job, inputs, outputs = await asyncio.to_thread(jobs.tried, mapping.job_request(asked))
-    source = inputs[0]
-    place = await asyncio.to_thread(probing.place_of, parts.database, caller, source.uri, source.upload_id)
+    places = await asyncio.to_thread(probing.places_of, parts.database, caller, inputs)
     found, (status, _) = await asyncio.gather(
-        probing.estimate(parts.farm.probe, job, place, outputs), live_status(parts)
+        probing.estimate(parts.farm.probe, job, places, outputs), live_status(parts)
     )
     return mapping.estimate(found, int((status or {}).get("slots") or 0))
 

@@ -5,6 +5,7 @@ from fastapi import APIRouter
 from framemill.api.native import (
     account_routes,
     farm,
+    folders,
     jobs,
     metrics,
     outputs,
@@ -16,7 +17,16 @@ from framemill.api.native import (
 )
 
 ROUTERS: tuple[APIRouter, ...] = (
-    *(jobs.routes, parts.routes, uploads.routes, outputs.routes, probing.routes, streams.routes, webhooks.routes),
+    *(
+        jobs.routes,
+        folders.routes,
+        parts.routes,
+        uploads.routes,
+        outputs.routes,
+        probing.routes,
+        streams.routes,
+        webhooks.routes,
+    ),
     *account_routes.ROUTERS,
     *(metrics.stats_routes, farm.routes),
 )

@@ -3,71 +3,20 @@
 Times are RFC 3339 in UTC. Numbers carry their unit in their name; money is in thousandths of a credit.
 """
 
-import math
 from datetime import datetime
-from typing import Annotated, Any, Literal, Self, cast
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import (
-    AfterValidator,
-    AwareDatetime,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    GetCoreSchemaHandler,
-    model_validator,
-)
-from pydantic_core import CoreSchema
+from pydantic import AfterValidator, AwareDatetime, ConfigDict, Field, model_validator
 
-from framemill.api.strict import exactly, strictly
-from framemill.jobs.model import Keep, Limits
+from framemill.api.native.access_schemas import Credentials, ShownCredentials
+from framemill.api.native.words import Asked, Told
+from framemill.api.strict import Free, Text, exactly, storable
+from framemill.jobs.model import IfExists, Keep, Limits
 from framemill.jobs.settings import RunSettings
+from framemill.jobs.settings.times import Seconds
 
-
-class Asked(BaseModel):
-    """Base of what a client sends. Nothing is read into it: no number is a truth, no text a number."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
-
-    @classmethod
-    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        """The usual one, and strict."""
-        return cast(CoreSchema, strictly(handler(source)))
-
-
-class Told(BaseModel):
-    """Base of what a client reads; one that is older than the farm passes over what it does not know."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore", use_attribute_docstrings=True)
-
-
-def _storable(value: Any, depth: int = 0) -> Any:
-    """Refuse what no database takes: NUL and half characters in texts, numbers that are none, and towers of lists."""
-    if depth > _DEEPEST:
-        raise ValueError(f"it is nested deeper than {_DEEPEST} levels")
-    match value:
-        case str() if "\0" in value or any("\ud800" <= char <= "\udfff" for char in value):
-            raise ValueError("a text holds a character that cannot be stored (NUL, or half a surrogate pair)")
-        case float() if not math.isfinite(value):
-            raise ValueError(f"{value} is no number")
-        case dict():
-            for name, part in value.items():
-                _storable(name)
-                _storable(part, depth + 1)
-        case list() | tuple():
-            for part in value:
-                _storable(part, depth + 1)
-        case BaseModel():
-            _storable(value.model_dump(), depth)
-    return value
-
-
-_DEEPEST = 32
-Text = Annotated[str, BeforeValidator(_storable)]
-Free = Annotated[dict[str, Any], BeforeValidator(_storable)]
-"""The client's own JSON."""
-Run = Annotated[RunSettings, AfterValidator(_storable), exactly(RunSettings)]
-Bounds = Annotated[Limits, AfterValidator(_storable), exactly(Limits)]
+Run = Annotated[RunSettings, AfterValidator(storable), exactly(RunSettings)]
+Bounds = Annotated[Limits, AfterValidator(storable), exactly(Limits)]
 Priority = Annotated[int, Field(ge=-1_000_000, le=1_000_000)]
 
 
@@ -78,11 +27,17 @@ class NewInput(Asked):
     """A source."""
 
     uri: Annotated[Text, Field(min_length=1, max_length=8192)] = ""
-    """An absolute path on the farm's machine, a file: URL, or an http(s) URL."""
+    """An absolute path on the farm's machine, or a URI: file, http(s), s3, gs, az, ftp(s), sftp, or gdrive://ID."""
+    credentials: Credentials | None = None
+    """What opens it: the name of credentials in the farm's settings, or these themselves; they are never told again."""
     upload_id: Annotated[Text, Field(min_length=1, max_length=36)] | None = None
     """Of an upload, instead of `uri`; the job waits until all of it is there."""
     filename: Annotated[Text, Field(max_length=255)] | None = None
     """What the source is called, where the URI does not tell."""
+    start: Seconds | None = None
+    """Seconds from its first picture, or `HH:MM:SS.mmm`: only from there on it is shown."""
+    end: Seconds | None = None
+    """And until there."""
     read_once: bool = False
     """It can be read once only, in order: the other side makes it on demand."""
     metadata: Free = Field(default_factory=dict)
@@ -91,14 +46,37 @@ class NewInput(Asked):
     def _from_one_place(self) -> Self:
         if (not self.uri) is (self.upload_id is None):
             raise ValueError("a source is named by its uri or by its upload_id: give one of them")
+        if self.credentials is not None and self.upload_id is not None:
+            raise ValueError("an upload takes no credentials: leave them away")
         return self
+
+
+class NewTarget(Asked):
+    """A place where an output is put."""
+
+    uri: Annotated[Text, Field(min_length=1, max_length=8192)]
+    """An absolute path on the farm's machine, or a URI: file, s3, gs, az, ftp(s), sftp, or gdrive://FOLDER/name. A file
+    by its suffix (.mp4 .mov .mkv .webm…), else the folder of a package."""
+    credentials: Credentials | None = None
+    """What opens it: the name of credentials in the farm's settings, or these themselves; they are never told again."""
+    if_exists: IfExists = "replace"
+    """`fail`: the job fails, before anything is encoded, where there is something of that name; `rename`: it is called
+    `film (2).mp4` then."""
+    acl: Annotated[Text, Field(max_length=100)] | None = None
+    """Of s3:// and gs://: canned access rights, such as `public-read`."""
 
 
 class NewOutput(Asked):
     """A result."""
 
-    target: Annotated[Text, Field(min_length=1, max_length=4096)] | None = None
-    """An absolute path on the farm's machine: .mp4 .mov .mkv .webm, or a folder for a package; none: it stays there."""
+    inputs: Literal["all"] | Annotated[tuple[int | Text, ...], Field(min_length=1, max_length=100)] = "all"
+    """Made of which inputs: places in the job's list of inputs, from 0, or their ids; joined in this order."""
+    target: Annotated[Text, Field(min_length=1, max_length=8192)] | None = None
+    """Short for one target of that `uri`."""
+    targets: Annotated[tuple[NewTarget, ...], Field(max_length=20)] = ()
+    """Where it is put; all of them say by their names what it is. None: it stays with the farm, to be downloaded."""
+    keep: bool = False
+    """Beside its targets it stays with the farm, too, to be downloaded."""
     name: Annotated[Text, Field(max_length=255)] | None = None
     """What the output is called; none: after its target, else after the source."""
     preset: Annotated[Text, Field(max_length=200)] | None = None
@@ -113,7 +91,8 @@ class NewCallback(Asked):
 
     url: Annotated[Text, Field(pattern=r"^https?://", max_length=8192)]
     on: Literal["end", "change"] = "end"
-    """`end`: once, when the job has ended; `change`: at every change of its state."""
+    """`end`: once, when the job has ended; `change`: at every change of its state, and when the inputs of a held one
+    are here."""
     timeout_seconds: float = Field(default=10.0, gt=0, le=120)
     retry_seconds: tuple[Annotated[float, Field(ge=0, le=86_400)], ...] = Field(default=(60, 300, 1800), max_length=20)
     """Pauses before the further tries."""
@@ -124,7 +103,7 @@ class NewCallback(Asked):
 
 
 class NewJob(Asked):
-    """What is to be done. A job takes one input; one with `start: held` may get it, and its outputs, later."""
+    """What is to be done. An output of several inputs joins them; a job with `start: held` may get its parts later."""
 
     inputs: tuple[NewInput, ...] = Field(default=(), max_length=1000)
     outputs: tuple[NewOutput, ...] = Field(default=(), max_length=1000)
@@ -167,8 +146,12 @@ class ChangedInput(Asked):
     """What is to be changed of an input; what is left away stays. Another `uri`: another source."""
 
     uri: Annotated[Text, Field(min_length=1, max_length=8192)] = ""
+    credentials: Credentials | None = None
+    """Of another `uri` in the same store the credentials stay; of one elsewhere they go."""
     upload_id: Annotated[Text, Field(min_length=1, max_length=36)] | None = None
     filename: Annotated[Text, Field(max_length=255)] | None = None
+    start: Seconds | None = None
+    end: Seconds | None = None
     read_once: bool = False
     metadata: Free = Field(default_factory=dict)
 
@@ -234,10 +217,13 @@ class Progress(Told):
     frames_planned: int = 0
     """To encode; 0: not known yet, or there are no pictures to encode."""
     share: float | None = None
-    """Of the frames, 0 to 1; none: not known yet."""
+    """Of all that is encoded, 0 to 1, by what each part takes; none: not known yet."""
     bytes_fetched: int | None = None
     """Of the source, while it is fetched."""
     bytes_planned: int | None = None
+    bytes_delivered: int | None = None
+    """Of the outputs, over all their targets, while they are put there."""
+    bytes_to_deliver: int | None = None
     frames_per_second: float | None = None
     """How quickly it moves, where that is told: in streams."""
     remaining_seconds: float | None = None
@@ -259,7 +245,12 @@ class Input(Told):
     id: str
     uri: str
     """With every secret masked."""
+    credentials: str | ShownCredentials | None = None
+    """Name of the credentials in the farm's settings that open it, or the kind of those that came with it."""
     filename: str | None = None
+    start: float | None = None
+    """Seconds from its first picture where it begins to be shown."""
+    end: float | None = None
     read_once: bool = False
     state: str
     reason: str | None = None
@@ -278,13 +269,34 @@ class ProbedInput(Input):
     """The probe's facts, in the shape of ffprobe's JSON."""
 
 
+class Target(Told):
+    """A place where an output is put."""
+
+    uri: str
+    """With every secret masked."""
+    credentials: str | ShownCredentials | None = None
+    """Name of the credentials in the farm's settings that open it, or the kind of those that came with it."""
+    if_exists: str = "replace"
+    acl: str | None = None
+    state: str | None = None
+    """waiting, uploading, completed or failed; none: the job has not come so far."""
+    reason: str | None = None
+    """Why it failed."""
+    message: str | None = None
+
+
 class Output(Told):
     """A result that is asked for."""
 
     id: str
+    input_ids: tuple[str, ...] = ()
+    """What it is made of, in order; empty: of all inputs."""
     name: str
     target: str | None = None
-    """With every secret masked; none: it stays with the farm."""
+    """Its first target; none: it has none, and stays with the farm."""
+    targets: tuple[Target, ...] = ()
+    keep: bool = False
+    """Beside its targets it stays with the farm, too."""
     preset: str | None = None
     settings: dict[str, Any]
     reason: str | None = None
@@ -300,7 +312,9 @@ class File(Told):
     path: str
     """Its name, or its path in the package."""
     uri: str
-    """Where it is put, with every secret masked."""
+    """Where it is put; empty: it stays with the farm."""
+    target: int | None = None
+    """Place of its target among the output's; none: it stays with the farm."""
     state: str
     size_bytes: int | None = None
     sha256: str | None = None

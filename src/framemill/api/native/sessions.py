@@ -4,17 +4,18 @@ import asyncio
 
 from fastapi import APIRouter, Request
 
+from framemill.api.asked import Parts
 from framemill.api.auth import Keys, TheCaller, given_key
 from framemill.api.documented import documented
 from framemill.api.native import account_mapping as mapping
 from framemill.api.native import account_schemas as schemas
-from framemill.api.native.asked import Parts
 from framemill.api.native.keys import forget_known
 from framemill.api.urls import client_address
 
 routes = APIRouter(prefix="/sessions", tags=["accounts"])
 
 LOGIN = documented("key_refused", "forbidden", "too_many_requests", "store_unavailable")
+REFRESH = documented("key_refused", "forbidden", "store_unavailable")  # a token cannot be guessed, so nobody counts
 
 
 @routes.post("", status_code=201, summary="Log in", responses=LOGIN)
@@ -25,7 +26,7 @@ async def login(asked: schemas.Login, parts: Parts, request: Request) -> schemas
     return mapping.session(opened)
 
 
-@routes.post("/refresh", summary="Stay logged in", responses=LOGIN)
+@routes.post("/refresh", summary="Stay logged in", responses=REFRESH)
 async def refresh(asked: schemas.Refresh, request: Request) -> schemas.Session:
     """Another token of the same session, as long as that lasts."""
     return mapping.session(await asyncio.to_thread(_keys(request).sessions.refreshed, asked.refresh_token))

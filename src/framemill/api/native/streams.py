@@ -9,10 +9,10 @@ from fastapi.responses import StreamingResponse
 from fastapi.sse import format_sse_event
 from starlette.types import Receive, Scope, Send
 
+from framemill.api.asked import TheJobs
 from framemill.api.auth import TheCaller, needs
 from framemill.api.documented import MISSING
 from framemill.api.native import mapping, schemas
-from framemill.api.native.asked import TheJobs
 from framemill.jobs.model import Event
 from framemill.jobs.states import ENDED_JOB, JobState
 from framemill.policy.callbacks import kind_of
@@ -190,11 +190,13 @@ def _news(news: News) -> bytes:
 
 
 def _progress(told: Progress) -> bytes:
-    share = round(told.frames / told.frames_planned, 4) if told.frames_planned else None
+    share = told.share
+    if share is None and told.frames_planned:
+        share = told.frames / told.frames_planned
     written = schemas.Progress(
         frames=told.frames,
         frames_planned=told.frames_planned,
-        share=share,
+        share=None if share is None else round(share, 4),
         frames_per_second=told.pace.frames_per_second,
         remaining_seconds=told.pace.remaining_seconds,
     )

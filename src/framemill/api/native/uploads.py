@@ -5,14 +5,15 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
+from framemill.api.asked import ApiUrl, Parts
 from framemill.api.auth import TheCaller, needs
 from framemill.api.documented import CONFLICT, MISSING, documented
 from framemill.api.idempotency import TheIds
 from framemill.api.native import exchange
 from framemill.api.native import exchange_schemas as schemas
-from framemill.api.native.asked import ApiUrl, Parts
 from framemill.api.urls import base_url
 from framemill.services.uploads import GivenPart, NewUpload, ShownUpload, Uploads
+from framemill.storage.straight import Links, links_of
 
 routes = APIRouter(prefix="/uploads", tags=["uploads"], dependencies=[Depends(needs("uploads"))])
 
@@ -26,6 +27,13 @@ async def _uploads(parts: Parts, caller: TheCaller, ids: TheIds) -> Uploads:
 
 
 TheUploads = Annotated[Uploads, Depends(_uploads)]
+
+
+async def _told(shown: ShownUpload, parts: Parts, base: str) -> schemas.Upload:
+    """With its links; to sign very many takes a while."""
+    bucket = parts.files.straight
+    there = Links() if bucket is None else await asyncio.to_thread(links_of, bucket, shown.upload)
+    return exchange.upload(shown, parts.seals, base, there)
 
 
 async def _base(request: Request, parts: Parts) -> str:
@@ -44,11 +52,13 @@ async def create(  # noqa: PLR0917 - FastAPI passes them by name
     As one body: `PUT` to `url`, with a length or in chunks. So that it can be gone on with where it was cut: a tus 1.0
     client with `tus_url` (tus-js-client and Uppy: `uploadUrl`); one that has a key can as well make uploads by itself,
     at `/files/tus`. With `multipart`: each part by `PUT` to its `url`, in any order and side by side; its answer has an
-    `ETag`; then `…/complete`.
+    `ETag`; then `…/complete`. Where the answer says `straight`, `url` and the parts' urls lead straight into the farm's
+    bucket: `…/complete` is called in either case then.
     """
-    made = await asyncio.to_thread(uploads.created, NewUpload.model_validate(asked.model_dump()))
+    wanted = NewUpload.model_validate({**asked.model_dump(), "straight": True})
+    made = await asyncio.to_thread(uploads.created, wanted)
     response.headers["Location"] = f"{api}/uploads/{made.id}"
-    return exchange.upload(ShownUpload(made), parts.seals, base)
+    return await _told(ShownUpload(made), parts, base)
 
 
 @routes.get("", summary="List uploads, newest first", responses=documented("invalid_field"))
@@ -64,7 +74,7 @@ async def listed(
 @routes.get("/{upload_id}", summary="Show an upload", responses=MISSING)
 async def show(upload_id: Id, uploads: TheUploads, parts: Parts, base: Base) -> schemas.Upload:
     """With the parts that have come, and where those that are missing are sent to."""
-    return exchange.upload(await asyncio.to_thread(uploads.shown, upload_id), parts.seals, base)
+    return await _told(await asyncio.to_thread(uploads.shown, upload_id), parts, base)
 
 
 @routes.post(
@@ -83,5 +93,5 @@ async def complete(
 
 @routes.delete("/{upload_id}", status_code=204, summary="Give an upload up", responses={**MISSING, **CONFLICT})
 async def abort(upload_id: Id, uploads: TheUploads) -> None:
-    """What has come of it is thrown away. Not while a job that has not ended needs it."""
+    """What has come of it is thrown away. Not while it is a video's original, or a job that has not ended needs it."""
     await asyncio.to_thread(uploads.aborted, upload_id)

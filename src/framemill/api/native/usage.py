@@ -6,11 +6,11 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query
 
+from framemill.api.asked import Parts
 from framemill.api.auth import TheCaller, needs
 from framemill.api.documented import MISSING, documented
 from framemill.api.native import account_mapping as mapping
 from framemill.api.native import account_schemas as schemas
-from framemill.api.native.asked import Parts
 from framemill.api.native.keys import Whose
 from framemill.api.strict import Day
 from framemill.services.usage import used

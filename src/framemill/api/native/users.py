@@ -5,12 +5,12 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request, Response
 
-from framemill.api.auth import TheCaller, admins_only
+from framemill.api.asked import ApiUrl, Parts
+from framemill.api.auth import Keys, TheCaller, admins_only
 from framemill.api.documented import CONFLICT, MISSING
 from framemill.api.idempotency import TheIds
 from framemill.api.native import account_mapping as mapping
 from framemill.api.native import account_schemas as schemas
-from framemill.api.native.asked import ApiUrl, Parts
 from framemill.api.native.keys import IdCursor, Limit, forget_known
 from framemill.services.users import Users
 
@@ -20,8 +20,9 @@ ADMINS = Depends(admins_only)
 CHANGED = {**MISSING, **CONFLICT}
 
 
-async def _users(parts: Parts, caller: TheCaller) -> Users:
-    return Users(parts.database, caller)
+async def _users(parts: Parts, caller: TheCaller, request: Request) -> Users:
+    keys: Keys = request.app.state.keys
+    return Users(parts.database, caller, failed=keys.sessions.failed)
 
 
 TheUsers = Annotated[Users, Depends(_users)]
@@ -72,7 +73,7 @@ async def change_password(
     user_id: str, asked: schemas.ChangedPassword, users: TheUsers, request: Request
 ) -> schemas.User:
     """Ends every session that began before: log in again."""
-    changed = await asyncio.to_thread(users.password_changed, user_id, asked.current, asked.new)
+    changed = await asyncio.to_thread(users.changed_by_themselves, user_id, asked.current, password=asked.new)
     forget_known(request)
     return mapping.user(changed)
 

@@ -5,7 +5,8 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from framemill.api.native.schemas import Asked, Free, Text, Told
+from framemill.api.native.words import Asked, Told
+from framemill.api.strict import Free, Text
 from framemill.policy.callbacks import ENDS
 
 Url = Annotated[Text, Field(pattern=r"^https?://", max_length=8192)]
@@ -18,7 +19,8 @@ class NewWebhook(Asked):
     url: Url
     """http:// or https://; redirects are not followed."""
     kinds: Kinds = ENDS
-    """What it hears: `job.created`, a state (`job.completed`), `job.edited`, `job.warned`, `job.playable`, or `*`."""
+    """What it hears: `job.created`, a state (`job.completed`), `job.prepared`, `job.edited`, `job.warned`,
+    `job.playable`, or `*`."""
     description: Annotated[Text, Field(max_length=1000)] | None = None
     metadata: Free = Field(default_factory=dict)
     """Yours; given back as it came."""

@@ -5,11 +5,11 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Response
 
+from framemill.api.asked import ApiUrl, Parts
 from framemill.api.auth import TheCaller, needs
 from framemill.api.documented import CONFLICT, MISSING, documented
 from framemill.api.idempotency import TheIds
 from framemill.api.native import webhook_schemas as schemas
-from framemill.api.native.asked import ApiUrl, Parts
 from framemill.api.native.telling import SCHEME
 from framemill.jobs.telling import Message, Webhook
 from framemill.services.webhooks import WebhookChanges, WebhookRequest, Webhooks
@@ -23,7 +23,7 @@ JobId = Annotated[str, Query(pattern=r"^[0-9a-f-]{1,36}$", description="The job 
 
 
 async def _webhooks(parts: Parts, caller: TheCaller, ids: TheIds) -> Webhooks:
-    return Webhooks(parts.database, parts.nudge, parts.desk, caller=caller, ids=ids)
+    return Webhooks(parts.database, parts.nudge, parts.desk_of(caller), caller=caller, ids=ids)
 
 
 TheWebhooks = Annotated[Webhooks, Depends(_webhooks)]

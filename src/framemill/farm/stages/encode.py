@@ -5,7 +5,7 @@ import contextlib
 import functools
 import logging
 import uuid
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
@@ -17,23 +17,31 @@ from framemill.farm.intact import chunk_blob, facts_blob, intact_chunk, intact_e
 from framemill.farm.job import OneJob
 from framemill.farm.orders import Encoded, EncodedChunk, ExtraOrder, Result
 from framemill.farm.stages.bisect import smallest_failure
+from framemill.farm.stages.reserve import cost_of
 from framemill.farm.titles import extras_of
-from framemill.farm.work import extra_tasks, holders_of, piece_tasks, pieces_of
+from framemill.farm.work import batched, extra_tasks, film_seconds, holders_of, piece_tasks, pieces_of
+from framemill.jobs.metering import CREDIT
 from framemill.jobs.model import Failure, Job, Output
 from framemill.jobs.reasons import Reason
 from framemill.jobs.states import ChunksCommitted, Failed, IndexRefuted, JobEvent
 from framemill.jobs.usage import Usage
 from framemill.media.damage import KEEP_HINT, Complaints, lost_packets
 from framemill.media.title import Title
+from framemill.policy.budget import Budget
 from framemill.policy.tasks import Task
-from framemill.storage.local import LocalBlobs
+from framemill.storage.blobs import Blobs
 from framemill.store import chunks as chunk_rows
 
 log = logging.getLogger(__name__)
 
+NO_CHUNKS = datetime.min.replace(tzinfo=UTC)
+"""When that was encoded which has no chunks: sound alone, a picture. It is soon done."""
+
+TOO_LONG = "It took longer than its limit of processing time."
+
 _AT_ONCE = 500
 
-_EXTRAS = {"sound": "The sound of {name}", "text": "Text track {rank} of {name}", "remux": "{name}"}
+_EXTRAS = {"sound": "The sound of {name}", "text": "Text track {rank} of {name}", "remux": "{name}", "whole": "{name}"}
 
 
 async def encode_chunks(one: OneJob, on_chunk: Callable[[], None] = lambda: None) -> JobEvent:
@@ -60,6 +68,8 @@ class _Left(NamedTuple):
     """Of the extras, and of the pieces by their number."""
     holders: Mapping[str, str]
     failures: Mapping[str, Sequence[Failure]]
+    behind: float
+    """Effort that was done before."""
 
 
 class _Stage:
@@ -72,6 +82,8 @@ class _Stage:
         """Both by title key; those that were not given up."""
         self._names: dict[str, str] = {}
         """Of the sources, by title key."""
+        self._lacking: dict[str, set[str]] = {}
+        """Ids of the tasks that each output still waits for, by title key; where anybody asks for them."""
         self._complaints: list[tuple[ExtraOrder, Complaints]] = []
         """About extras that are there already."""
 
@@ -79,7 +91,8 @@ class _Stage:
         self._job, _, outputs = await self._store.load()
         await self._return_lost()
         self._todo = await self._left(self._one.live(outputs))
-        event = await self._damaged_before()
+        self._budget = await self._what_may_be_spent()
+        event = await self._damaged_before() or await self._paid(await self._by_end()) or await self._given_up_late()
         if event is None:
             event = await self._answered()
         await self._one.release_leases(self._job)  # of what nobody wants any more
@@ -87,21 +100,71 @@ class _Stage:
 
     async def _answered(self) -> JobEvent | None:
         """Have it all done; what that leads to, if it ends early."""
-        pieces, extras, tasks, holders, failures = self._todo
-        errands = ChunkErrands(self._job, extras, pieces, self._store)
-        answers = self._one.answers(errands, tasks, holders, failures)
+        pieces, extras, _, holders, failures, behind = self._todo
+        errands = ChunkErrands(self._job, extras, pieces, self._store, behind)
+        answers = self._one.answers(errands, self._wanted(self._about.keys()), holders, failures)
         async with contextlib.aclosing(answers):
             async for task, result, quarantined in answers:
                 if result.reason is None:
                     self._on_chunk()
+                event = None
                 if task.id in extras:
                     event = await self._extra(extras[task.id], result)
-                elif result.reason is None:
-                    continue
-                else:
+                elif result.reason is not None:
                     event = await self._piece_failed(pieces[task.number], result, quarantined=quarantined)
+                event = event or await self._paid(self._done(task))
                 if event is not None:
                     return event
+        return None
+
+    async def _what_may_be_spent(self) -> Budget[str]:
+        """By title key; of a job without a cap nothing is reckoned."""
+        job, cap = self._job, self._job.limits.max_spend
+        if cap is None:
+            return Budget({}, None)
+        costs = {
+            key: cost_of(await self._one.title(job, output), job.tariff)
+            for key, output in self._outputs.items()
+            if output.charged is None
+        }
+        return Budget(costs, cap - job.spent)
+
+    async def _by_end(self) -> list[str]:
+        """Title keys in the order in which the outputs were encoded: so they are charged."""
+        job = self._job
+        if job.limits.max_spend is None:
+            return list(self._about)
+        done = await self._store.read(lambda conn: chunk_rows.encoded_at(conn, job.id, job.attempt))
+        return sorted(self._about, key=lambda key: done.get(self._outputs[key].id, NO_CHUNKS))
+
+    def _done(self, task: Task) -> list[str]:
+        """Title keys of the outputs of which that task was the last that was left."""
+        found = [key for key, left in self._lacking.items() if task.id in left]
+        for key in found:
+            self._lacking[key].discard(task.id)
+        return [key for key in found if not self._lacking[key]]
+
+    async def _paid(self, title_keys: Iterable[str]) -> JobEvent | None:
+        """Those of them that are encoded are paid; what cannot be paid beside them any more is given up."""
+        for key in title_keys:
+            if key in self._about and not self._lacking.get(key):
+                self._budget.encoded(key)
+        for key in self._budget.beyond():
+            if key in self._about:
+                cap = (self._job.limits.max_spend or 0) / CREDIT
+                told = f"It costs more than is left of the job's {cap:g} credits."
+                failed = await self._fail_output(key, Reason.SPEND_CAP_REACHED, told)
+                if failed is not None:
+                    return failed
+        return None
+
+    async def _given_up_late(self) -> JobEvent | None:
+        """What is not encoded when the time is over is not encoded any more."""
+        lacking = [key for key in self._about if self._one.late.is_set() and self._lacking[key]]
+        for key in lacking:
+            failed = await self._fail_output(key, Reason.TIMED_OUT, TOO_LONG)
+            if failed is not None:
+                return failed
         return None
 
     async def _left(self, outputs: Sequence[Output]) -> _Left:
@@ -123,13 +186,18 @@ class _Stage:
         await one.release_leases(job)
         if job.run.reuse == "on":
             pieces = await self._left_over(pieces)
+        pieces = batched(pieces, titles)
         standing = one.standing(job)
         tasks = piece_tasks(pieces, titles, standing, alone=job.run.reuse == "off")
         orders = await self._extras()
         beside = extra_tasks(orders, titles, standing)
         extras = {task.id: order for task, order in zip(beside, orders, strict=True)}
+        if job.limits.max_spend is not None or one.late.is_set():
+            self._lacking = {key: _tasks_of(key, about, pieces, tasks, extras) for key, about in self._about.items()}
         failures = await self._failures(pieces, tasks)
-        return _Left(pieces, extras, [*beside, *tasks], holders_of(rows, pieces, tasks), failures)
+        done, planned = await self._store.read(lambda conn: chunk_rows.frames_of(conn, job.id, job.attempt))
+        behind = sum(map(film_seconds, titles.values())) * done / planned if planned else 0.0
+        return _Left(pieces, extras, [*beside, *tasks], holders_of(rows, pieces, tasks), failures, behind)
 
     async def _failures(self, pieces: Sequence[Piece], tasks: Sequence[Task]) -> dict[str, Sequence[Failure]]:
         """How tasks have failed under coordinators before this one."""
@@ -145,7 +213,7 @@ class _Stage:
         committed = await self._store.read(lambda conn: chunk_rows.committed_keys(conn, job.id, job.attempt))
         lost = await asyncio.to_thread(_lost, blobs, committed)
         if lost:
-            self._one.require_blobs()
+            await asyncio.to_thread(self._one.require_blobs)
         await return_chunks(self._one, job, lost)
 
     async def _left_over(self, pieces: Sequence[Piece]) -> list[Piece]:
@@ -203,7 +271,7 @@ class _Stage:
     async def _judged(self, order: ExtraOrder, result: Result) -> JobEvent | None:
         """Sound or text that ffmpeg can make nothing of is left out, with a warning: the pictures are still good."""
         what = _EXTRAS[order.kind].format(name=self._names[order.title_key], rank=order.rank)
-        if result.reason is Reason.FFMPEG_FAILED and order.kind != "remux":
+        if result.reason is Reason.FFMPEG_FAILED and order.kind not in {"remux", "whole"}:
             if order.kind == "sound" and self._job.run.on_damage == "refuse":
                 said = f"{what} cannot be converted: {result.message} {KEEP_HINT}"
                 return await self._fail(order, Reason.SOURCE_DAMAGED, said)
@@ -270,19 +338,34 @@ class _Stage:
 
     def _drop(self, title_keys: Collection[str]) -> None:
         """Nothing is done any more for those outputs alone."""
-        pieces, extras, tasks, _, _ = self._todo
         rest = self._about.keys() - set(title_keys)
-        kept = {order.key for key in rest for order in self._about[key].extras}
-        doomed = [
-            task.id
+        wanted = {task.id for task in self._wanted(rest)}
+        doomed = [task.id for task in self._todo.tasks if task.id not in wanted]
+        self._one.dispatcher.drop(self._job.id, doomed)
+
+    def _wanted(self, title_keys: Collection[str]) -> list[Task]:
+        """What is to be done for those outputs."""
+        pieces, extras, tasks, *_ = self._todo
+        keys = frozenset(title_keys)
+        beside = {order.key for key in keys for order in self._about[key].extras}
+        return [
+            task
             for task in tasks
             if (
-                extras[task.id].key not in kept
+                extras[task.id].key in beside
                 if task.id in extras
-                else rest.isdisjoint(pieces[task.number].title_keys)
+                else not keys.isdisjoint(pieces[task.number].title_keys)
             )
         ]
-        self._one.dispatcher.drop(self._job.id, doomed)
+
+
+def _tasks_of(
+    key: str, about: _About, pieces: Sequence[Piece], tasks: Sequence[Task], extras: Mapping[str, ExtraOrder]
+) -> set[str]:
+    """Ids of the tasks that an output takes."""
+    beside = {one.key for one in about.extras}
+    of_pieces = {task.id for task, piece in zip(tasks, pieces, strict=True) if key in piece.title_keys}
+    return of_pieces | {task_id for task_id, order in extras.items() if order.key in beside}
 
 
 async def return_chunks(one: OneJob, job: Job, keys: Sequence[str]) -> None:
@@ -297,18 +380,20 @@ def _return_some(conn: Connection, *, job: Job, keys: Sequence[str], epoch: int)
     chunk_rows.return_chunks(conn, job.id, job.attempt, keys, epoch)
 
 
-def _lost(blobs: LocalBlobs, keys: Sequence[str]) -> list[str]:
-    return [key for key in keys if not (blobs.has(chunk_blob(key)) and blobs.has(facts_blob(key)))]
+def _lost(blobs: Blobs, keys: Sequence[str]) -> list[str]:
+    gone = set(blobs.lost([blob for key in keys for blob in (chunk_blob(key), facts_blob(key))]))
+    return [key for key in keys if chunk_blob(key) in gone or facts_blob(key) in gone]
 
 
-def _known(blobs: LocalBlobs, pieces: Sequence[Piece]) -> list[list[EncodedChunk] | None]:
+def _known(blobs: Blobs, pieces: Sequence[Piece]) -> list[list[EncodedChunk] | None]:
     """The chunks of each piece, where all of them are there; they count as used from now on."""
     found: list[list[EncodedChunk] | None] = []
+    blobs.bring(facts_blob(key) for piece in pieces for key in piece.keys)
     for piece in pieces:
         chunks = [
             EncodedChunk(number=number, key=key, blob=chunk_blob(key), facts=facts)
             for number, key in enumerate(piece.keys)
-            if (facts := intact_chunk(blobs, key)) is not None
+            if blobs.has(facts_blob(key)) and (facts := intact_chunk(blobs, key)) is not None
         ]
         whole = len(chunks) == len(piece.keys)
         found.append(chunks if whole else None)

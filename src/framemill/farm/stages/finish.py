@@ -15,12 +15,13 @@ from framemill.farm.errands import Errands
 from framemill.farm.intact import chunk_blob
 from framemill.farm.job import OneJob
 from framemill.farm.orders import Stitched, StitchOrder
-from framemill.farm.stages.encode import return_chunks
+from framemill.farm.stages.encode import NO_CHUNKS, return_chunks
 from framemill.farm.stages.reserve import cost_of
 from framemill.jobs.model import Job, Output
 from framemill.jobs.reasons import Reason
 from framemill.jobs.states import ChunksReturned, IndexRefuted, JobEvent
 from framemill.policy.tasks import STITCH, Task
+from framemill.storage.blobs import Blobs
 from framemill.store import chunks as chunk_rows
 from framemill.store.charging import charge
 
@@ -62,7 +63,7 @@ async def finish_outputs(one: OneJob) -> dict[str, Stitched] | JobEvent:
                 if failed is not None:
                     return failed
                 continue
-            if not await asyncio.to_thread(_whole, output_folder(one, job, output), result):
+            if not await asyncio.to_thread(_whole, one.blobs, output_folder(one, job, output), result):
                 raise VerificationFailed(f"What was written of {output.name} is not in the folder of the job any more.")
             await asyncio.to_thread(_note, one, job, output, result)
             written[output.id] = result
@@ -76,9 +77,7 @@ def output_folder(one: OneJob, job: Job, output: Output) -> Path:
 
 async def _return_chunks(one: OneJob, job: Job, keys: Sequence[str]) -> JobEvent:
     """The bytes of those blobs are not what was written: they are thrown away, and made again."""
-    one.require_blobs()
-    for key in keys:
-        one.blobs.remove(key)
+    await asyncio.to_thread(_thrown_away, one, keys)
     by_blob = {chunk_blob(key): key for key in await one.store.read(
         lambda conn: chunk_rows.committed_keys(conn, job.id, job.attempt)
     )}  # fmt: skip
@@ -87,15 +86,24 @@ async def _return_chunks(one: OneJob, job: Job, keys: Sequence[str]) -> JobEvent
     return ChunksReturned()
 
 
+def _thrown_away(one: OneJob, keys: Sequence[str]) -> None:
+    one.require_blobs()
+    for key in keys:
+        one.blobs.remove(key)
+
+
 async def _charged(
     one: OneJob, job: Job, outputs: Sequence[Output], written: dict[str, Stitched]
 ) -> dict[str, Stitched] | JobEvent:
-    """Charge once for what is verified, in the order in which it was; what the cap does not allow is given up."""
+    """Charge once for what is verified, in the order in which it was encoded, and of what was done at once in that in
+    which it was verified; what the cap does not allow is given up."""
     cap, epoch = job.limits.max_spend, one.store.epoch
     by_id = {output.id: output for output in outputs}
-    for output in [by_id[output_id] for output_id in written if by_id[output_id].charged is None]:
+    done = await one.store.read(lambda conn: chunk_rows.encoded_at(conn, job.id, job.attempt))
+    ranked = sorted(written, key=lambda output_id: done.get(output_id, NO_CHUNKS))
+    for output in [by_id[output_id] for output_id in ranked if by_id[output_id].charged is None]:
         title = await one.title(job, output)
-        amount = cost_of(title)
+        amount = cost_of(title, job.tariff)
         charging = functools.partial(_charge, job_id=job.id, output_id=output.id, amount=amount, cap=cap, epoch=epoch)
         refused = await one.store.write(charging)
         if refused is not None:
@@ -121,15 +129,12 @@ def _known(one: OneJob, job: Job, output: Output) -> Stitched | None:
         result = Stitched.model_validate_json(one.blobs.read(_result_key(one, job, output)))
     except (OSError, ValidationError):
         return None
-    return result if _whole(output_folder(one, job, output), result) else None
+    return result if _whole(one.blobs, output_folder(one, job, output), result) else None
 
 
-def _whole(folder: Path, result: Stitched) -> bool:
-    """Whether all that was written lies there."""
-    try:
-        return all((folder / file.path).stat().st_size == file.size for file in result.files)
-    except OSError:
-        return False
+def _whole(blobs: Blobs, folder: Path, result: Stitched) -> bool:
+    """Whether all that was written lies there, or can be brought."""
+    return all(blobs.size_of(folder / file.path) == file.size for file in result.files)
 
 
 def _note(one: OneJob, job: Job, output: Output, result: Stitched) -> None:
@@ -141,5 +146,9 @@ def _result_key(one: OneJob, job: Job, output: Output) -> str:
 
 
 def _file_name(output: Output) -> str:
-    """The file's name; of a package, the stem of its MP4."""
-    return "video" if output.settings.container == "package" else f"output.{output.settings.container}"
+    """The file's name; of a package, the stem of its MP4; of what is packed, what it is before."""
+    settings = output.settings
+    if settings.kind == "package":
+        return "video"
+    drawn = settings.kind == "picture" and settings.archive  # these are packed where they are drawn
+    return f"output.{'zip' if drawn else settings.container}"

@@ -35,7 +35,7 @@ class Growing:
     async def run(self) -> None:
         """Let them grow until all of it can be played."""
         job, _, outputs = await self._one.store.load()
-        packages = [output for output in self._one.live(outputs) if output.settings.container == "package"]
+        packages = [output for output in self._one.live(outputs) if output.settings.grows]
         async with asyncio.TaskGroup() as group:
             for output in packages:
                 group.create_task(self._grow(job, output))
@@ -64,7 +64,8 @@ class Growing:
             if not grown.more:
                 later = _TRY_AGAIN_SECONDS if grown.reason is not None else patience if grown.unheard else None
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(news.wait(), later)
+                    async with asyncio.timeout(later):
+                        await news.wait()
 
 
 @contextlib.asynccontextmanager
@@ -73,7 +74,7 @@ async def growing(one: OneJob, outputs: Sequence[Output]) -> AsyncIterator[Growi
 
     Not on a farm that ends with its job: nobody would come to play them.
     """
-    packages = [output for output in outputs if output.settings.container == "package" and one.patient]
+    packages = [output for output in outputs if output.settings.grows and one.patient]
     them = Growing(one)
     if not packages:
         yield them

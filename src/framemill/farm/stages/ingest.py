@@ -2,12 +2,14 @@
 
 import asyncio
 import contextlib
+import os
 from pathlib import Path
 
 from framemill.farm.errands import Errands
 from framemill.farm.job import OneJob
 from framemill.farm.orders import IngestOrder, SourceRead
 from framemill.farm.stages.uploaded import uploaded
+from framemill.jobs.facts import seconds_of
 from framemill.jobs.model import Input, Job, Limits
 from framemill.jobs.reasons import Reason
 from framemill.jobs.states import (
@@ -20,9 +22,9 @@ from framemill.jobs.states import (
     InputState,
     advance,
 )
-from framemill.policy.quotas import too_large
+from framemill.policy.quotas import too_large, too_short
 from framemill.policy.tasks import Task
-from framemill.storage.http import is_remote
+from framemill.storage.keyring import way_to
 
 
 async def ingest_inputs(one: OneJob) -> Failed | None:
@@ -35,7 +37,7 @@ async def ingest_inputs(one: OneJob) -> Failed | None:
             state = advance(INPUT_TRANSITIONS, source.state, FetchStarted())
             waiting[task_id] = source.model_copy(update={"state": state})
             await one.store.save_input(waiting[task_id])
-    orders = {task_id: _order(one, source) for task_id, source in waiting.items()}
+    orders = {task_id: _order(one, job, source) for task_id, source in waiting.items()}
     tasks = [Task(id=task_id, standing=one.standing(job), turn=-2) for task_id in waiting]
     async with contextlib.aclosing(one.answers(Errands(job, orders), tasks)) as answers:
         async for task, result, _ in answers:
@@ -55,12 +57,21 @@ async def ingest_inputs(one: OneJob) -> Failed | None:
     return None
 
 
-def _order(one: OneJob, source: Input) -> IngestOrder:
+def _order(one: OneJob, job: Job, source: Input) -> IngestOrder:
     folder = str(one.blobs.path(f"fetched/{source.id}"))
-    if source.upload_id is None:
-        return IngestOrder(uri=source.uri, name=source.uri, folder=folder)
-    name, here = source.filename or source.uri, source.blob or ""
-    return IngestOrder(uri=here, name=name, folder=folder, sha256=source.sha256 or "")
+    if source.upload_id is not None:
+        # It is a client's file in the farm's own folder: not trusted, so no playlist in it is followed; and without
+        # links on the way there, since those are refused of what clients name.
+        name, here = source.filename or source.uri, os.path.realpath(source.blob or "")
+        return IngestOrder(uri=here, name=name, folder=folder, sha256=source.sha256 or "")
+    return IngestOrder(
+        **way_to(source, job.account).model_dump(),
+        name=source.uri,
+        folder=folder,
+        most_bytes=job.limits.max_input_bytes,
+        about_bytes=source.size,
+        once=f"attempt-{job.attempt}" if source.read_once else "",
+    )
 
 
 _TO_FETCH = {InputState.WAITING, InputState.FETCHING}
@@ -69,11 +80,11 @@ _TO_FETCH = {InputState.WAITING, InputState.FETCHING}
 async def _fresh(one: OneJob, job: Job, source: Input) -> Input:
     """An input as a new attempt finds it: what failed before, was thrown away meanwhile, or may have been mended by
     its owner, is read again."""
-    if job.attempt == 1 or source.state not in {InputState.READY, InputState.FAILED}:
+    if job.attempt == 1 or source.unusable or source.state not in {InputState.READY, InputState.FAILED}:
         return source
-    known = source.index_key is not None and one.blobs.has(source.index_key)
-    kept = is_remote(source.uri) or source.upload_id is not None  # nobody else writes there
-    here = known and kept and await asyncio.to_thread(Path(source.blob or "").is_file)
+    known = source.index_key is not None and not await asyncio.to_thread(one.blobs.lost, [source.index_key])
+    kept = not source.uri.startswith("/") or source.upload_id is not None  # nobody else writes there
+    here = known and kept and await asyncio.to_thread(one.blobs.size_of, Path(source.blob or "")) is not None
     if here and source.state is InputState.READY:
         return source
     state = advance(INPUT_TRANSITIONS, source.state, FetchAgain())
@@ -85,9 +96,12 @@ async def _fresh(one: OneJob, job: Job, source: Input) -> Input:
 def _within(limits: Limits, result: SourceRead) -> SourceRead:
     if result.reason is not None:
         return result
-    seconds = result.facts.get("format", {}).get("duration")
-    message = too_large(limits, result.size, None if seconds is None else float(seconds))
-    return result if message is None else SourceRead(reason=Reason.SOURCE_TOO_LARGE, message=message)
+    seconds = seconds_of(result.facts)
+    if (message := too_large(limits, result.size, seconds)) is not None:
+        return SourceRead(reason=Reason.SOURCE_TOO_LARGE, message=message)
+    if (message := too_short(limits, seconds)) is not None:
+        return SourceRead(reason=Reason.SOURCE_DAMAGED, message=message)
+    return result
 
 
 def _read(source: Input, result: SourceRead) -> Input:

@@ -23,8 +23,10 @@ _GONE = {UploadState.ABORTED, UploadState.EXPIRED}
 async def uploaded(one: OneJob, job: Job, inputs: Sequence[Input]) -> list[Input]:
     """The inputs; those that are uploads with the place of their bytes, or failed where these will never come.
 
-    Waits as long as any is on its way and the job is as it was. Raises nothing for an upload that is gone.
+    Waits as long as any is on its way and the job is as it was; its owner may add inputs and remove some meanwhile.
+    Raises nothing for an upload that is gone.
     """
+    waited = any(source.upload_id is not None for source in inputs)
     while True:
         one.news.clear()
         found = [await _looked_at(one, source) for source in inputs]
@@ -35,11 +37,12 @@ async def uploaded(one: OneJob, job: Job, inputs: Sequence[Input]) -> list[Input
         sentence = f"Of {names} not all has been uploaded yet."
         await one.store.wait_for(Waiting(code=Code.SOURCE_WAITING, sentence=sentence))
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(one.news.wait(), _LOOK_SECONDS)
-        now, _, _ = await one.store.load()
+            async with asyncio.timeout(_LOOK_SECONDS):
+                await one.news.wait()
+        now, inputs, _ = await one.store.load()
         if (now.state, now.attempt) != (job.state, job.attempt):  # whoever takes it up then waits on
             return [source for source in found if not _waits(source)]
-    if any(source.upload_id is not None for source in inputs):
+    if waited:
         await one.store.wait_for(None)
     return found
 
@@ -66,7 +69,7 @@ async def _looked_at(one: OneJob, source: Input) -> Input:
         return await _failed(one, source, told)
     if upload.state is not UploadState.COMPLETED or upload.blob is None:
         return source.model_copy(update={"blob": None})
-    if not await asyncio.to_thread(Path(upload.blob).is_file):
+    if await asyncio.to_thread(one.blobs.size_of, Path(upload.blob)) is None:
         return await _failed(one, source, f"The bytes of the upload {upload_id} are not in the farm's folder any more.")
     here = {"blob": upload.blob, "size": upload.size, "sha256": upload.sha256, "content_type": upload.content_type}
     return source.model_copy(update=here)

@@ -152,7 +152,7 @@ def misfit(codec: str, name: str, value: object) -> str | None:
     """Why the codec's encoder does not take this value of that field (one of `JUDGED`); None: it does."""
     encoder = ENCODERS.get(codec)
     if encoder is None:
-        return f"with video_codec {codec} no pictures are encoded"
+        return _unjudged(codec)
     kind: Kind | None = getattr(encoder, name)
     if kind is None:
         return f"{encoder.name} has no {name}"
@@ -160,11 +160,17 @@ def misfit(codec: str, name: str, value: object) -> str | None:
     return None if kind.takes(text) else f"{encoder.name} takes {kind.says}, not {shown(text)!r}"
 
 
+def _unjudged(codec: str) -> str:
+    if codec in {"copy", "none"}:
+        return f"with video_codec {codec} no pictures are encoded"
+    return f"the {codec} encoder has none; it takes bitrate or quality, and gop_frames"
+
+
 def misfit_key(codec: str, key: str, value: str) -> str | None:
     """Why that key of the encoder's own is not let through with this value; None: it is."""
     encoder = ENCODERS.get(codec)
     if encoder is None:
-        return f"with video_codec {codec} no pictures are encoded"
+        return _unjudged(codec)
     if key in encoder.keys:
         kind = encoder.keys[key]
         return None if kind.takes(value) else f"{key} takes {kind.says}, not {shown(value)!r}"

@@ -4,18 +4,26 @@ import re
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from framemill.jobs.encoders.sounds import SOUND_CODECS
 from framemill.jobs.encoders.table import ENCODERS
+from framemill.jobs.words.filters import filters
 from framemill.jobs.words.keys import key_option, params_option
 from framemill.jobs.words.said import Changes, Chosen, Reader, Said
 
 
 def _codec(said: Said, chosen: Chosen) -> Changes:
-    video = {"video_codec": chosen.video} if said.stream in {"", "v"} else {}
+    video: Changes = {"video_codec": chosen.video} if said.stream in {"", "v"} else {}
+    if video and said.value == LIBAOM:
+        video["encoder"] = LIBAOM
     return video | ({"audio_codec": chosen.audio} if said.stream in {"", "a"} else {})
 
 
 def _fixed(changed: Changes) -> Reader:
     return lambda _said, _chosen: changed
+
+
+LIBAOM = "libaom-av1"
+"""AV1's other encoder."""
 
 
 def _pictures(name: str) -> Reader:
@@ -26,6 +34,35 @@ def _pictures(name: str) -> Reader:
         return {name: said.value}
 
     return read
+
+
+def _shown(name: str, **more: str) -> Reader:
+    """A field of what is shown, of any encoder."""
+
+    def read(said: Said, chosen: Chosen) -> Changes:
+        chosen.encoded(said)
+        return {name: said.value, **more}
+
+    return read
+
+
+def _clip(name: str) -> Reader:
+    """A time: `12.5`, `00:01:02.5`; ffmpeg's `ms` and `us` are other words for the same."""
+
+    def read(said: Said, _: Chosen) -> Changes:
+        match = re.fullmatch("([0-9]{1,12}(?:[.][0-9]{1,9})?)(ms|us|s)", said.value)
+        if match is None:
+            return {name: said.value}
+        return {name: f"{float(match[1]) / {'s': 1, 'ms': 1_000, 'us': 1_000_000}[match[2]]:.9g}"}
+
+    return read
+
+
+def _both_passes(said: Said, chosen: Chosen) -> Changes:
+    chosen.encoder(said)
+    if said.value != "2":
+        said.refuse("both passes are one job here; say -pass 2, and nothing for the first")
+    return {"passes": 2}
 
 
 def _speed(said: Said, chosen: Chosen) -> Changes:
@@ -46,7 +83,7 @@ def _bits(said: Said) -> int:
 
 def _rate(name: str) -> Reader:
     def read(said: Said, chosen: Chosen) -> Changes:
-        chosen.encoder(said)
+        chosen.encoded(said)
         bits = _bits(said)
         # `-b:v 0` beside `-crf` is how VP9 is asked for quality alone.
         return {} if name == "bitrate" and bits == 0 else {name: bits}
@@ -63,36 +100,11 @@ def _least_rate(said: Said, chosen: Chosen) -> Changes:
 
 def _size(said: Said, chosen: Chosen) -> Changes:
     """`-s`: a box, like every size here; the aspect is kept, and nothing is enlarged."""
-    chosen.encoder(said)
+    chosen.encoded(said)
     match = re.fullmatch("([0-9]{1,5})x([0-9]{1,5})", said.value)
     if match is None:
         said.refuse("it takes WIDTHxHEIGHT in pixels, such as 1280x720")
     return {"width": match[1], "height": match[2]}
-
-
-def _filters(said: Said, chosen: Chosen) -> Changes:
-    """`-vf scale=W:H` and nothing else: a box, in which -1 and -2 mean what the aspect says."""
-    chosen.encoder(said)
-    given = {"w": "", "h": ""}
-    name, _, arguments = said.value.partition("=")
-    if name != "scale" or not re.fullmatch("[a-z0-9_=:-]+", arguments):
-        said.refuse("of ffmpeg's filters only scale=W:H is taken, alone")
-    for place, argument in enumerate(arguments.split(":")):
-        key, sign, value = argument.rpartition("=")
-        key = _SCALE_KEYS.get(key, key) if sign else ("w", "h", "the third place")[min(place, 2)]
-        if key in given and re.fullmatch("-1|-2|[1-9][0-9]{0,4}", value):
-            given[key] = value
-        elif (key, value) not in {("force_original_aspect_ratio", "decrease"), ("force_divisible_by", "2")}:
-            said.refuse(
-                "of scale's arguments W and H in pixels (or -1, -2) and force_original_aspect_ratio=decrease are taken"
-            )
-    sizes = {"width": given["w"], "height": given["h"]}
-    if not any(value[:1].isdigit() for value in sizes.values()) or "" in sizes.values():
-        said.refuse("scale takes W:H, one of them in pixels")
-    return {name: value if value[0] != "-" else None for name, value in sizes.items()}
-
-
-_SCALE_KEYS = MappingProxyType({"width": "w", "height": "h"})
 
 
 def _faststart(said: Said, _: Chosen) -> Changes:
@@ -121,7 +133,8 @@ def _sound(name: str, *codecs: str) -> Reader:
     return read
 
 
-_ENCODED = ("aac", "opus", "flac", "alac")
+_ENCODED = tuple(SOUND_CODECS)
+_WITH_A_RATE = tuple(name for name, codec in SOUND_CODECS.items() if not codec.lossless)
 
 #: By name and stream. The first stream of a name is the usual one, where none is said.
 READERS: Mapping[tuple[str, str], Reader] = MappingProxyType(
@@ -134,7 +147,7 @@ READERS: Mapping[tuple[str, str], Reader] = MappingProxyType(
         ("sn", "s"): _fixed({"subtitles": "none"}),
         ("dn", "d"): _fixed({}),  # data streams are left out anyway
         ("b", "v"): _rate("bitrate"),
-        ("b", "a"): _sound("audio_bitrate", "aac", "opus"),
+        ("b", "a"): _sound("audio_bitrate", *_WITH_A_RATE),
         ("maxrate", "v"): _rate("maxrate"),
         ("minrate", "v"): _least_rate,
         ("bufsize", "v"): _rate("bufsize"),
@@ -147,9 +160,15 @@ READERS: Mapping[tuple[str, str], Reader] = MappingProxyType(
         ("profile", "v"): _pictures("profile"),
         ("level", "v"): _pictures("level"),
         ("g", "v"): _pictures("gop_frames"),
-        ("pix_fmt", "v"): _pictures("pix_fmt"),
+        ("pass", "v"): _both_passes,
+        ("pix_fmt", "v"): _shown("pix_fmt"),
+        ("r", "v"): _shown("fps", fps_mode="force"),
+        ("fpsmax", "v"): _shown("fps", fps_mode="cap"),
+        ("ss", ""): _clip("start"),
+        ("to", ""): _clip("end"),
+        ("t", ""): _clip("duration"),
         ("s", "v"): _size,
-        ("filter", "v"): _filters,
+        ("filter", "v"): filters,
         ("tag", "v"): _tag,
         ("movflags", ""): _faststart,
         ("ac", "a"): _sound("audio_channels", *_ENCODED),

@@ -6,6 +6,7 @@ undo what makes the bytes the same everywhere.
 """
 
 import difflib
+import functools
 import re
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
@@ -15,9 +16,10 @@ from pydantic import TypeAdapter, ValidationError
 
 from framemill.errors import InvalidSetting, UnknownSetting
 from framemill.jobs.encoders.notation import shown
+from framemill.jobs.encoders.sounds import SOUND_CODECS
 from framemill.jobs.encoders.table import ENCODERS, JUDGED, misfit
 from framemill.jobs.settings import OutputSettings
-from framemill.jobs.words.readers import READERS
+from framemill.jobs.words.readers import LIBAOM, READERS
 from framemill.jobs.words.refused import WHY
 from framemill.jobs.words.said import Changes, Chosen, Said
 
@@ -102,10 +104,11 @@ def _codec(said: Said, codecs: Mapping[str, str]) -> str:
 
 _VIDEO_CODECS: Mapping[str, str] = MappingProxyType(
     {encoder.name: codec for codec, encoder in ENCODERS.items()}
-    | {"h264": "h264", "hevc": "h265", "av1": "av1", "vp9": "vp9", "copy": "copy"}
+    | {"h264": "h264", "hevc": "h265", "av1": "av1", "vp9": "vp9", "copy": "copy", LIBAOM: "av1"}
+    | {"mpeg4": "mpeg4", "mpeg2video": "mpeg2", "flv": "flv1", "wmv2": "wmv2", "libtheora": "theora"}
 )
 _AUDIO_CODECS: Mapping[str, str] = MappingProxyType(
-    {"aac": "aac", "libopus": "opus", "flac": "flac", "alac": "alac", "copy": "copy"}
+    {encoder.name: codec for codec, encoder in SOUND_CODECS.items()} | {"mp3": "mp3", "copy": "copy"}
 )
 
 
@@ -138,22 +141,44 @@ def changes(said: Sequence[Said], base: OutputSettings, assigned: Mapping[str, A
 
 
 def _given_up(found: Changes, base: OutputSettings, chosen: Chosen) -> Changes:
-    """What the preset loses: all that it says of another codec, or the other ways to say the rate."""
+    """What the preset loses: all that it says of another codec, or the other ways to say the same."""
+    said = found.keys()
+    others = {name for word, names in _INSTEAD.items() if word in said for name in names}
+    lost: Changes = {name: None for name in sorted(others) if getattr(base, name) is not None}
     if chosen.video != base.video_codec:
-        return dict.fromkeys((*JUDGED, "bitrate", "maxrate", "bufsize", "gop_frames")) | {"encoder_options": {}}
-    return dict.fromkeys(_RATES) if found.keys() & _RATES else {}
+        rates = ("bitrate", "maxrate", "bufsize", "gop_frames")
+        lost |= dict.fromkeys((*JUDGED, *rates)) | {"encoder_options": {}}
+    elif said & _RATES:
+        lost |= dict.fromkeys(_RATES)
+    if base.encoder is not None and (chosen.video != base.video_codec or "encoder_preset" in said):
+        lost["encoder"] = None
+    if base.passes != 1 and "passes" not in said and (said & _RATES or chosen.video != base.video_codec):
+        lost["passes"] = 1
+    return lost
 
 
 _RATES = frozenset({"crf", "qp", "bitrate"})
+#: Words of the settings that a figure takes the place of.
+_INSTEAD: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "crf": ("quality", "bitrate_tier"), "qp": ("quality", "bitrate_tier"), "bitrate": ("quality", "bitrate_tier"),
+        "encoder_preset": ("speed",), "gop_frames": ("gop_seconds",), "pix_fmt": ("bit_depth",),
+        "width": ("size",), "height": ("size",), "end": ("duration",), "duration": ("end",),
+    }
+)  # fmt: skip
 
 
 def _fitting(said: Said, name: str, value: Any, chosen: Chosen) -> Any:
     """The value as the field takes it; refused where the field or the encoder does not."""
-    field = OutputSettings.model_fields[name]
     try:
-        fitting = TypeAdapter[Any](field.rebuild_annotation()).validate_python(value)
+        fitting = _type_of(name).validate_python(value)
     except ValidationError as error:
         said.refuse(error.errors(include_url=False)[0]["msg"].removeprefix("Value error, "))
     if name in JUDGED and (why := misfit(chosen.video, name, fitting)) is not None:
         said.refuse(why)
     return fitting
+
+
+@functools.cache
+def _type_of(name: str) -> TypeAdapter[Any]:
+    return TypeAdapter(OutputSettings.model_fields[name].rebuild_annotation())

@@ -9,11 +9,12 @@ _BY_REASON = {
     "the destination's suffix says the container": "f format",
     "the source is the command's first word": "i",
     "an output is replaced only when the new one is verified": "y n",
-    "cuts come with a later release": "ss t to fs sseof frames vframes aframes dframes stream_loop itsoffset itsscale",
-    "every frame keeps its own time; changing the rate comes with a later release": """
-        r fpsmax fps_mode vsync async enc_time_base copyts start_at_zero copytb video_track_timescale shortest
+    "a part is said by -ss with -to or -t": """
+        fs sseof frames vframes aframes dframes stream_loop itsoffset itsscale""",
+    "every frame keeps its own time; -r and -fpsmax change the rate": """
+        fps_mode vsync async enc_time_base copyts start_at_zero copytb video_track_timescale shortest
         avoid_negative_ts output_ts_offset muxdelay muxpreload""",
-    "of ffmpeg's filters only -vf scale=W:H is taken": """
+    "of ffmpeg's filters a chain of pictures' is taken, by -vf": """
         filter_complex lavfi filter_script filter_complex_script af filter_hw_device sws_flags aspect autorotate
         canvas_size apply_cropping""",
     "the first picture and sound streams are taken, and the text tracks that the container holds": """
@@ -22,9 +23,8 @@ _BY_REASON = {
     "it reads or writes another file": """
         attach dump_attachment passlogfile stats vstats vstats_file vstats_version report progress sdp_file pre vpre
         apre spre fpre x265-stats print_graphs_file tag_file ffpreset""",
-    "two passes come with a later release; -crf with -maxrate and -bufsize keeps to a rate in one": """
-        pass fastfirstpass""",
-    "hardware encoders come with a later release": """
+    "the first of two passes is as fast as it may be without changing the second": "fastfirstpass",
+    "the setting hardware says where pictures may be encoded": """
         hwaccel hwaccel_device hwaccel_output_format init_hw_device qsv_device""",
     "it is no option of an output; ffmpeg's messages are read here, and the report tells them": """
         v loglevel hide_banner nostdin nostats stats_period benchmark benchmark_all debug_ts xerror max_error_rate
@@ -39,7 +39,7 @@ _BY_REASON = {
         max_interleave_delta bits_per_raw_sample atag""",
     "its sample format is what the encoder takes": "sample_fmt",
     "the layout follows from -ac": "ch_layout channel_layout",
-    "the source's colours are kept and told": """
+    "the source's colours are kept and told; the settings tone_map and color_matrix convert them": """
         color_primaries color_trc colorspace color_range chroma_sample_location""",
     "it signals a buffer for one encode, which does not hold over chunks": "nal-hrd",
     "GOPs are closed, with an IDR frame each: a chunk must stand by itself": "intra-refresh",

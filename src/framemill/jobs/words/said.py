@@ -35,9 +35,15 @@ class Chosen:
 
     def encoder(self, said: Said) -> Encoder:
         """The encoder of the pictures; the option is refused where there is none."""
+        self.encoded(said)
         if self.video not in ENCODERS:
-            said.refuse("no pictures are encoded" if self.video == "none" else "copied pictures are not encoded")
+            said.refuse(f"the {self.video} encoder takes no such option here; -b:v says its rate")
         return ENCODERS[self.video]
+
+    def encoded(self, said: Said) -> None:
+        """The option is refused where no pictures are encoded."""
+        if self.video in {"none", "copy"}:
+            said.refuse("no pictures are encoded" if self.video == "none" else "copied pictures are not encoded")
 
 
 Changes = dict[str, Any]

@@ -1,0 +1,1 @@
+"""Convertrilo's API, as its SDK 0.0.11 speaks it."""

@@ -1,0 +1,1 @@
+"""DevStreamCore's video API."""

@@ -1,0 +1,1 @@
+"""online-convert's (API2Convert's) jobs API, `/v2`."""

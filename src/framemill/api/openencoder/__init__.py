@@ -1,0 +1,1 @@
+"""Open Encoder's API."""

@@ -1,0 +1,1 @@
+"""What clients of Jellyfin ask of a server of optimized versions."""

@@ -1,0 +1,70 @@
+"""Servers of the tests' own: started on a free port, stopped by their process, dead with whoever started them."""
+
+import contextlib
+import ctypes
+import signal
+import socket
+import subprocess
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+STOP_SECONDS = 5
+START_SECONDS = 60
+
+
+def free_port() -> int:
+    """One that nobody listened at a moment ago."""
+    with socket.socket() as asked:
+        asked.bind(("127.0.0.1", 0))
+        return int(asked.getsockname()[1])
+
+
+@contextmanager
+def running(
+    argv: Sequence[str],
+    log: Path,
+    *,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    ends: signal.Signals = signal.SIGTERM,
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A process, with all that it says in a file; stopped in the end, by force where it takes its time."""
+    with log.open("wb") as said:
+        process = subprocess.Popen(
+            argv,
+            stdin=subprocess.DEVNULL,
+            stdout=said,
+            stderr=said,
+            cwd=cwd,
+            env=env,
+            preexec_fn=_die_with_me,  # noqa: PLW1509 (it only makes a system call)
+        )
+    try:
+        yield process
+    finally:
+        process.send_signal(ends)
+        try:
+            process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def await_port(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
+    """Return when somebody listens there."""
+    pause = threading.Event()
+    for _ in range(START_SECONDS * 10):
+        assert process.poll() is None, log.read_text()[-2000:]
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+            return
+        pause.wait(0.1)
+    raise AssertionError(f"nobody at port {port} after {START_SECONDS} s: {log.read_text()[-2000:]}")
+
+
+def _die_with_me() -> None:
+    """Nothing is left behind by tests that are killed (Linux only)."""
+    prctl = getattr(ctypes.CDLL(None), "prctl", None)
+    if prctl is not None:
+        prctl(1, signal.SIGKILL)

@@ -1,0 +1,3 @@
+"""`test_store_numbers.py` on PostgreSQL."""
+
+from unit.store.test_store_numbers import *  # noqa: F403

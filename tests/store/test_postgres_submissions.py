@@ -1,0 +1,3 @@
+"""`test_store_submissions.py` on PostgreSQL."""
+
+from unit.store.test_store_submissions import *  # noqa: F403
