@@ -80,7 +80,8 @@ def sounded(title: Title, rate: int) -> bytes:
     """The joined sound, encoded as a worker does it, as stereo of 16 bits."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "sound")
-        prepared = [Prepared(part.voices[0]) if part.voices else None for part in title.parts]
+        voices = [part.speaker.voices for part in title.parts]
+        prepared = [Prepared(voice[0]) if voice else None for voice in voices]
         asyncio.run(encode_joined(title, prepared, path, lambda _: None))
         return samples(path, rate)
 

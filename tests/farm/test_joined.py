@@ -1,13 +1,16 @@
 """Outputs of several inputs, by the very orders that workers carry out, without a farm."""
 
+import array
 import asyncio
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 
 import clips
 import m3u8
 import pytest
 from clips import ffmpeg, picture, sound
+from joined_title import samples
 from one_package import TITLE, Film
 from one_title import frame_hashes
 
@@ -88,6 +91,31 @@ def test_several_inputs_become_one_verified_file(film: Joining, sources: tuple[P
     assert [(part["first_frame"], part["frames"]) for part in facts["parts"]] == [(0, 75), (75, 50), (125, 25)]
     assert [chunk["first"] for chunk in facts["chunks"]] == [0, 25, 50, 75, 100, 125]
     assert str(sources[1]) in command_of(title, 0, title.pictured.plan.groups[-2])
+
+
+def test_a_sound_alone_is_heard_with_the_pictures_before_it(
+    film: Joining, sources: tuple[Path, ...], tmp_path: Path
+) -> None:
+    narration = tmp_path / "narration.mp3"
+    ffmpeg("-f", "lavfi", "-i", "sine=frequency=880:sample_rate=44100:duration=9", "-c:a", "libmp3lame", narration)
+
+    async def scene() -> Path:
+        await film.join((sources[0], narration), RunSettings(chunk_seconds=1), audio_codec="flac")
+        return await film.made()
+
+    file = asyncio.run(scene()) / "video"
+
+    assert len(frame_hashes(file)) == 75
+    heard = asyncio.run(inspected(InspectRequest(path=str(file), name="video")))
+    (stream,) = [one for one in heard.facts["streams"] if one["codec_type"] == "audio"]
+    assert float(stream["duration"]) == pytest.approx(3.0, abs=0.001)  # as long as the pictures
+    assert crossings(file) == pytest.approx(880 * 3 * 2, rel=0.02)  # the narration's note, and not the film's
+
+
+def crossings(path: Path) -> int:
+    """How often the sound passes through zero."""
+    wave = array.array("h", samples(path, 44_100))[::2]
+    return sum((before < 0) != (after < 0) for before, after in pairwise(wave))
 
 
 def test_texts_that_are_left_out_are_told_of(film: Joining, sources: tuple[Path, ...], tmp_path: Path) -> None:

@@ -41,7 +41,12 @@ def cli() -> None:
 )
 @_credentials
 @click.option("--target-credentials", metavar="NAME", help="Those that open DST, where these are others.")
-@click.option("--join", multiple=True, metavar="SRC", help="A further source that follows SRC; as often as there are.")
+@click.option(
+    "--join",
+    multiple=True,
+    metavar="SRC",
+    help="A further source: pictures follow SRC, a sound alone is SRC's; as often as there are.",
+)
 @_preset
 @_settings
 @click.option(

@@ -83,7 +83,9 @@ def _files(order: Order, blobs: Blobs) -> list[_File]:  # noqa: PLR0911 - one fo
         case TrialOrder():
             return list(_of_reel(load_title(blobs, order.title_key).part_at(order.first)[0]))
         case ExtraOrder():
-            return [file for reel in load_title(blobs, order.title_key).reels for file in _of_reel(reel)]
+            reels = load_title(blobs, order.title_key).reels
+            dubs = [_of_source(reel.dub.source) for reel in reels if reel.dub is not None]
+            return [*(file for reel in reels for file in _of_reel(reel)), *dubs]
         case PlanOrder():
             keys = [joined.source_key for joined in order.joined] or [order.source_key]
             return [_of_source(Source.model_validate_json(blobs.read(key))) for key in keys]

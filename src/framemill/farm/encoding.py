@@ -178,13 +178,14 @@ async def encode_extra(order: ExtraOrder, blobs: Blobs, on_share: Callable[[floa
     with metered() as meter, files_of_at_most(extra_bytes(title, order.kind, seconds)):
         try:
             for part in title.reels:
-                await asyncio.to_thread(_still_the_same, part)
+                for read in {part.source.path: part, part.speaker.source.path: part.speaker}.values():
+                    await asyncio.to_thread(_still_the_same, read)
             if order.kind == "whole":
                 stderr = await write_whole(title, draft, on_share)
             elif title.parts:
                 voices = [
-                    await prepare(part.source, part.voices[0], part.settings) if part.voices else None
-                    for part in title.parts
+                    await prepare(one.source, one.voices[0], one.settings) if one.voices else None
+                    for one in (part.speaker for part in title.parts)
                 ]
                 stderr = await encode_joined(title, voices, draft, lambda block: on_share(_told(block, seconds)))
             else:

@@ -102,7 +102,8 @@ async def _joined(order: PlanOrder, blobs: Blobs, keyring: Keyring) -> Planned:
         if not parts:
             raise SourceUnreadable(left_out[0])
         build = await ffmpeg.build_id()
-        laid = await _laid_over(parts[0].source, parts[0].index, order, blobs, keyring)
+        first = next((part for part in parts if part.index is not None), parts[0])
+        laid = await _laid_over(first.source, first.index, order, blobs, keyring)
         title, others = plan_join(parts, order.settings, order.run, build, keep=order.keep, laid=laid)
         await asyncio.to_thread(blobs.write, order.title_key, title.to_json())
     warnings = [f"An input is left out: {said}" for said in (*left_out, *others)]

@@ -3,10 +3,13 @@
 The first input says what the others become, where the settings do not: size, pixel format, frame rate. Every part has
 that constant rate, so each is a whole number of frames long and the next one begins on the very next. The others are
 fitted into the first one's picture, with bars.
+
+An input that has only sound, beside others that have pictures, is no part of its own: it is heard with the pictures of
+the input before it (of the first, where there is none before it) instead of their own sound, for as long as they last.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import accumulate, pairwise
 from statistics import median_low
@@ -35,6 +38,8 @@ class Part:
     start: float | None = None
     """Seconds from its first picture; none: from there."""
     end: float | None = None
+    dub: "Part | None" = None
+    """What is heard with its pictures instead of its own sound."""
 
 
 class Joined(NamedTuple):
@@ -66,7 +71,7 @@ def plan_join(
     wanted = settings.encodes_video and any(part.source.first_picture is not None for part in parts)
     if not wanted:
         return _heard(parts, settings, run, build, keep=keep)
-    (good, clips), left_out = _sifted(parts, lambda part: _clip(part, settings, run), keep=keep)
+    (good, clips), left_out = _sifted(dubbed(parts), lambda part: _clip(part, settings, run), keep=keep)
     rate = _rate(good[0], clips[0])
     rated = {"fps": str(rate), "fps_mode": "force"}
     targets = pictures(clips[0].model_copy(update=rated), _picture(good[0]), rate)
@@ -85,7 +90,8 @@ def plan_join(
         inner = tuple(start - begin for start in grid if begin <= start < end)
         place = Place(own.pictures, inner if grid else None)
         share = _share(run, own.frames, begins[-1])
-        titles.append(plan_title(part.source, part.index, own.settings, share, build, place, laid))
+        title = plan_title(part.source, part.index, own.settings, share, build, place, laid)
+        titles.append(title.model_copy(update=_dub(part, settings, run, build)))
     film = Film(index=whole, plan=counted_through(titles, grid), pictures=targets)
     return Joined(_title(titles, settings, film), (*left_out, *misfits))
 
@@ -109,8 +115,42 @@ def _heard(parts: Sequence[Part], settings: OutputSettings, run: RunSettings, bu
     return Joined(_title(titles, settings, None), left_out)
 
 
+def dubbed(parts: Sequence[Part]) -> list[Part]:
+    """The parts that have pictures, each with the sound of another that has none.
+
+    Raises `InvalidSetting` where there are two for the same pictures.
+    """
+    found: list[Part] = []
+    early: Part | None = None
+    for part in parts:
+        if part.source.inspection.video is not None:
+            found.append(part)
+            if early is not None and part.source.first_picture is not None:
+                found[-1], early = replace(part, dub=early), None
+            continue
+        shown = next((at for at in reversed(range(len(found))) if found[at].source.first_picture is not None), None)
+        said = early if shown is None else found[shown].dub
+        if said is not None:
+            raise InvalidSetting(
+                f"{part.source.name} and {said.source.name} have no pictures, and stand beside the same ones, which "
+                "are heard with one sound: join the two first, or leave one out."
+            )
+        if shown is None:
+            early = part
+        else:
+            found[shown] = replace(found[shown], dub=part)
+    return found
+
+
+def _dub(part: Part, settings: OutputSettings, run: RunSettings, build: str) -> dict[str, Title]:
+    if part.dub is None or settings.audio_codec == "none":
+        return {}
+    own = settings.model_copy(update={"start": part.dub.start, "end": part.dub.end})
+    return {"dub": plan_title(part.dub.source, None, own, run, build)}
+
+
 def _title(titles: Sequence[Title], settings: OutputSettings, film: Film | None) -> Title:
-    sound = settings.audio_codec != "none" and any(title.sound for title in titles)
+    sound = settings.audio_codec != "none" and any(title.speaker.sound for title in titles)
     changes = {"settings": settings, "zero": Fraction(0), "film": film, "sound": sound, "texts": (), "joined": False}
     return titles[0].model_copy(update={**changes, "parts": tuple(titles)})
 

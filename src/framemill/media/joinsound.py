@@ -33,7 +33,7 @@ class Shape(NamedTuple):
     """Samples a second."""
     layout: str
     leading: Title
-    """The first part that has a sound."""
+    """The first plan of a sound."""
     options: Options
     """The encoder's."""
 
@@ -44,7 +44,7 @@ def shape_of(title: Title) -> Shape:
     Raises `MediaError` where no part has a sound, `InvalidSetting` where the codec takes no such sound.
     """
     settings = title.settings
-    leading = next((part for part in title.parts if part.voices), None)
+    leading = next((part.speaker for part in title.parts if part.speaker.voices), None)
     if leading is None:
         raise MediaError("None of the inputs has a sound.")
     facts = {**_USUAL, **leading.source.sounds[leading.voices[0].rank]}
@@ -80,7 +80,7 @@ def joined_sound_command(
             else:
                 told = {"f": "f32le", "ar": str(shape.rate), "ch_layout": shape.layout}
                 stream = ffmpeg.input(str(decoded), **told, **reading)["a:0"]
-            lead = round((sound.voice.begin - part.span.begin) * shape.rate)
+            lead = round((sound.voice.begin - part.speaker.span.begin) * shape.rate)
             voices.append(_exactly(stream, lead, samples).filter("asetpts", "N/SR/TB"))
         elif samples:
             silence = ffmpeg.input(f"anullsrc=r={shape.rate}:cl={shape.layout}", f="lavfi", **reading)
@@ -97,7 +97,7 @@ def rendered_command(part: Title, prepared: Prepared, shape: Shape, path: Path) 
 
 
 def _heard(part: Title, prepared: Prepared, shape: Shape, **reading: str) -> Any:
-    sound = gain_filter(heard(part.source, prepared, shape.settings, **reading), prepared.gain)
+    sound = gain_filter(heard(part.speaker.source, prepared, shape.settings, **reading), prepared.gain)
     return sound.filter("aformat", sample_rates=shape.rate, channel_layouts=shape.layout)
 
 

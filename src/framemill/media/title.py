@@ -96,6 +96,8 @@ class Title(Value):
     """Its parts are not joined: each is a file of its own, of the same source."""
     index: FrameIndex | None = None
     """The frames of that source; written once, and not with each of its parts."""
+    dub: "Title | None" = None
+    """Of such a part: the plan of another input's sound, which is heard with its pictures instead of its own."""
     joined: bool = False
     """It is such a part: what an encoder's buffer model begins with is what the part before has left."""
 
@@ -120,6 +122,11 @@ class Title(Value):
     def reels(self) -> tuple["Title", ...]:
         """The plans by which sources are decoded: its parts, or itself."""
         return self.parts or (self,)
+
+    @property
+    def speaker(self) -> "Title":
+        """The plan by which its sound is made."""
+        return self.dub or self
 
     def part_of(self, group: int) -> tuple["Title", Group]:
         """The plan by which a group of chunks is encoded, and the group as that plan has it."""
@@ -203,7 +210,7 @@ class Title(Value):
     @property
     def _joined_key(self) -> str:
         lengths = [str(part.film.span) if part.film is not None else None for part in self.parts]
-        return _digest(joined=[part.sound_keys[:1] for part in self.parts], lengths=lengths)
+        return _digest(joined=[part.speaker.sound_keys[:1] for part in self.parts], lengths=lengths)
 
     def _voice_key(self, voice: Voice) -> str:
         settings = self.settings

@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import av
+import clips
 import httpx
 import pytest
 from doors.around import DoorFarm, Receiver
 from doors.farm.test_onlineconvert_farm import Client
 from PIL import Image
+from servers.scripted import Scripted
 
 
 @pytest.fixture
@@ -72,6 +74,20 @@ def test_streams_are_merged_in_their_order(client: Client, src: str, short_src: 
     (output,) = client.reached(client.made(asked, input=inputs)["id"], "completed")["output"]
     assert abs(seconds(fetched(output)) - 7) < 0.2
     assert len(output["source"]["input"]) == 2
+
+
+def test_a_sound_is_merged_with_the_pictures(client: Client, web: Scripted, src: str, tmp_path: Path) -> None:
+    narration = tmp_path / "narration.mp3"
+    clips.encode(narration, *clips.sound(4, 22_050), "-ac", "1", "-c:a", "libmp3lame")
+    web.files["/narration.mp3"] = narration.read_bytes()
+    inputs = [{"type": "remote", "source": one} for one in (f"{web.url}/narration.mp3", src)]
+    asked = {"target": "merge-streams", "category": "operation"}
+    (output,) = client.reached(client.made(asked, input=inputs)["id"], "completed")["output"]
+    body = fetched(output)
+    assert round(seconds(body), 1) == 6.0
+    with av.open(io.BytesIO(body), "r") as container:
+        (stream,) = container.streams.audio
+        assert (stream.codec_context.sample_rate, stream.codec_context.channels) == (22_050, 1)
 
 
 def test_a_thumbnail_is_a_picture_of_the_film(client: Client, src: str) -> None:

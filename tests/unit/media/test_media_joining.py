@@ -1,5 +1,6 @@
 """What several inputs have in common when they are joined, and where each begins."""
 
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
@@ -9,7 +10,7 @@ from framemill.errors import InvalidSetting, SourceUnreadable
 from framemill.jobs.settings import OutputSettings, RunSettings
 from framemill.media.colour import Colour, Look
 from framemill.media.index import FirstFrame, FrameIndex
-from framemill.media.joining import Part, matched, plan_join, usual_rate
+from framemill.media.joining import Part, dubbed, matched, plan_join, usual_rate
 from framemill.media.joinsound import part_samples
 from framemill.media.source import Source
 from framemill.media.title import Title
@@ -50,6 +51,17 @@ def part(source: Source) -> Any:
     def make(count: int = 100, rate: str = "25", **first: Any) -> Part:
         shape = FirstFrame(**{**dict(source.first_picture or {}), **first})
         return Part(source.model_copy(update={"first_picture": shape}), even(count, rate))
+
+    return make
+
+
+@pytest.fixture
+def voice(source: Source) -> Any:
+    """An input that has only sound."""
+
+    def make() -> Part:
+        heard = source.inspection.model_copy(update={"video": None, "sha256": "v" * 64})
+        return Part(source.model_copy(update={"first_picture": None, "inspection": heard}), None)
 
     return make
 
@@ -160,3 +172,30 @@ def test_nothing_is_left_where_no_input_has_pictures_to_show(part: Any) -> None:
 
     with pytest.raises(SourceUnreadable, match="No picture lies"):
         plan_join([nothing, nothing], OutputSettings(), RunSettings(), "build", keep=True)
+
+
+def named(one: Part, name: str) -> Part:
+    return replace(one, source=one.source.model_copy(update={"name": name}))
+
+
+def test_a_sound_alone_is_heard_with_the_pictures_before_it(part: Any, voice: Any) -> None:
+    films, sounds = [named(part(10), name) for name in "AB"], [named(voice(), name) for name in "xy"]
+
+    def heard(*parts: Part) -> list[tuple[str, str]]:
+        return [(one.source.name, "" if one.dub is None else one.dub.source.name) for one in dubbed(parts)]
+
+    assert heard(films[0], sounds[0], films[1]) == [("A", "x"), ("B", "")]
+    assert heard(films[0], films[1], sounds[0]) == [("A", ""), ("B", "x")]
+    assert heard(sounds[0], films[0], films[1]) == [("A", "x"), ("B", "")]
+    assert heard(films[0], sounds[0], films[1], sounds[1]) == [("A", "x"), ("B", "y")]
+    for two in ((films[0], sounds[0], sounds[1]), (sounds[0], films[0], sounds[1]), (sounds[0], sounds[1], films[0])):
+        with pytest.raises(InvalidSetting, match="have no pictures, and stand beside the same ones"):
+            dubbed(two)
+
+
+def test_what_is_heard_with_pictures_makes_another_track_and_the_same_chunks(part: Any, voice: Any) -> None:
+    own, dub = joined([part(50)]), joined([part(50), voice()])
+
+    assert dub.sound_keys != own.sound_keys
+    assert dub.pictured == own.pictured
+    assert joined([part(50), voice()], {"audio_codec": "none"}).sound_keys == ()
