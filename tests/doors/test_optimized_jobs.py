@@ -14,6 +14,7 @@ from servers.jellyfin import Jellyfin, Movie, running_jellyfin
 
 from framemill.api.optimized.note import Note
 from framemill.api.optimized.shelf import MOST_TOLD_BYTES, MOST_UNDER_WAY
+from framemill.api.optimized.tokens import shown_as
 from framemill.jobs.model import Input, Job, Output
 from framemill.jobs.reasons import Reason
 from framemill.jobs.states import (
@@ -253,16 +254,23 @@ def test_check_18_a_third_film_waits_until_one_goes(door: AskedDoor, jellyfin: J
     set_up(door, jellyfin, max_cached_per_user="2")
     app = App(door, A)
     one, two, three = (app.post() for _ in range(3))
-    assert app.statuses() == {one: "queued", two: "queued", three: "pending downloads limit"}
+    assert app.statuses() == dict.fromkeys((one, two, three), "queued"), "nothing is done or under way yet"
     assert not stored(door, three)[1], "nothing of it may be fetched yet"
     other = App(door, A, "D2")
     assert other.post()
     assert set(other.statuses().values()) == {"queued"}, "another device has a shelf of its own"
     done(door, one)
+    assert app.statuses()[three] == "queued"
+    assert app.ask("GET", f"/job-status/{three}").json()["status"] == "queued"
+    assert app.ask("POST", f"/start-job/{three}").status_code == 201, "it begins as soon as it may, as any"
+    door.moved(two, Started())
 
     assert app.statuses()[three] == "pending downloads limit"
+    assert app.ask("GET", f"/job-status/{three}").json()["status"] == "pending downloads limit"
+    assert app.ask("POST", f"/start-job/{three}").status_code == 400
     app.cancel(one)
-    assert app.statuses() == {two: "queued", three: "queued"}
+    assert app.statuses() == {two: "optimizing", three: "queued"}
+    assert stored(door, three)[0].state is JobState.QUEUED
     done(door, three)
     assert app.ask("GET", f"/download/{three}").status_code == 200
 
@@ -273,9 +281,9 @@ def test_check_18_of_all_that_wait_as_many_begin_as_there_is_room_for(door: Aske
     mine, others = [app.post() for _ in range(4)], [other.post() for _ in range(2)]
     app.cancel(mine[0])
 
-    assert list(app.statuses().values()) == ["queued", "pending downloads limit", "pending downloads limit"]
+    assert [stored(door, one)[0].state for one in mine[1:]] == [JobState.QUEUED, JobState.HELD, JobState.HELD]
     other.cancel(others[1])
-    assert list(app.statuses().values()) == ["queued", "pending downloads limit", "pending downloads limit"]
+    assert [stored(door, one)[0].state for one in mine[1:]] == [JobState.QUEUED, JobState.HELD, JobState.HELD]
     assert other.statuses() == {others[0]: "queued"}
 
 
@@ -315,24 +323,6 @@ def test_check_18_what_is_written_in_the_environment_is_done(
     assert app.ask("GET", f"/download/{job_id}").status_code == (200 if stays else 404)
     following = app.post()
     assert app.statuses() == {following: "queued"}, "the other takes no room any more"
-
-
-def test_check_18_what_nobody_fetches_goes_with_its_time(door: AskedDoor, jellyfin: Jellyfin, app: App) -> None:
-    job_id = app.post()
-    done(door, job_id)
-    job, _, (output,) = stored(door, job_id)
-    assert output.expires_at is not None
-    assert output.expires_at - job.ended_at == timedelta(hours=8)  # type: ignore[operator]
-    early = job.model_copy(
-        update={"ended_at": datetime.now(UTC) - timedelta(hours=8, seconds=1), "version": job.version + 1}
-    )
-    with door.database.writing() as conn:
-        save_job(conn, early, job.version, "made older", {}, now=datetime.now(UTC))
-
-    assert app.ask("GET", f"/download/{job_id}").status_code == 404
-    assert app.poll() == []
-    with door.database.reading() as conn:
-        assert load_job(conn, job_id) is None
 
 
 def test_check_20_nobody_sees_or_touches_anothers(door: AskedDoor, app: App) -> None:
@@ -421,6 +411,29 @@ def test_an_item_of_an_older_release_is_told_as_it_was_kept(door: AskedDoor, app
     assert app.poll()[0]["item"] == item(ITEM)
 
 
+@pytest.mark.parametrize("posted_item", [None, [], "a film", 7])
+def test_where_there_is_no_item_the_app_is_told_one_that_it_can_draw(app: App, posted_item: Any) -> None:
+    body = {**posted(ITEM, A), "item": posted_item}
+    assert app.ask("POST", "/optimize-version", body).status_code == 201
+    assert app.poll()[0]["item"] == {"Id": ITEM, "Name": "?", "Type": "Movie"}
+
+
+def test_an_item_that_was_sealed_with_another_secret_is_told_as_one_that_the_app_can_draw(
+    door: AskedDoor, jellyfin: Jellyfin, app: App
+) -> None:
+    job_id = app.post()
+    door.parts = dataclasses.replace(door.parts, seals=type(door.parts.seals)("another secret"))
+    set_up(door, jellyfin)
+
+    for told in (app.poll()[0], app.ask("GET", f"/job-status/{job_id}").json()):
+        assert told["item"] == {"Id": ITEM, "Name": "?", "Type": "Movie"}
+
+
+def test_an_item_without_anything_is_an_item(app: App) -> None:
+    app.post(item={"x": None})
+    assert app.poll()[0]["item"] == {"x": None}
+
+
 def test_films_that_are_not_done_are_so_many_and_no_more(door: AskedDoor, jellyfin: Jellyfin) -> None:
     set_up(door, jellyfin, max_cached_per_user=1)
     app = App(door, A)
@@ -460,8 +473,15 @@ def test_an_app_that_says_next_to_nothing_is_served(door: AskedDoor, app: App) -
     answer = app.ask("POST", "/optimize-version", body)
     assert answer.status_code == 201
     (told,) = app.ask("GET", "/all-jobs").json()
-    assert (told["item"], told["itemId"], told["deviceId"]) == (None, None, "")
+    assert (told["item"], told["itemId"], told["deviceId"]) == ({"Id": ITEM, "Name": "?", "Type": "Movie"}, None, "")
     assert made(door, told["id"]).settings.video_codec == "copy"
+
+
+@pytest.mark.parametrize("said", ["ts,mp4,mkv,avi,mov,flv,m2ts,webm,ogv,3gp", "x" * 4000, 7, ["mkv"], {}, "a\0b"])
+def test_an_extension_that_is_none_of_ours_is_taken_and_the_film_is_an_mp4(
+    door: AskedDoor, app: App, said: Any
+) -> None:
+    assert made(door, app.post(fileExtension=said)).name == f"{ITEM}.mp4"
 
 
 def test_the_cache_is_emptied_of_what_is_done_and_of_that_alone(door: AskedDoor, app: App) -> None:
@@ -489,6 +509,43 @@ def test_a_film_that_waits_for_room_when_the_farms_secret_has_changed_fails_with
     (source,) = stored(door, two)[1]
     assert source.message is not None
     assert "secret" in source.message
+
+
+def test_who_logs_in_anew_has_what_waits_fetched_by_the_new_token(door: AskedDoor, jellyfin: Jellyfin) -> None:
+    set_up(door, jellyfin, max_cached_per_user=2)
+    app, tablet = App(door, A), App(door, A, "D2")
+    running, queued, held, elsewhere = app.post(), app.post(), app.post(), tablet.post()
+    door.moved(running, Started())
+    jellyfin.users["a-newer-one"] = jellyfin.users.pop(A)
+    anew = App(door, "a-newer-one")
+    anew.ask("GET", "/all-jobs?deviceId=of-another")
+    anew.ask("GET", "/all-jobs")
+    assert fetched_from(door, queued)[1].headers["X-Emby-Token"] == A, "a device has its own"
+    anew.poll()
+
+    assert fetched_from(door, queued)[1].headers["X-Emby-Token"] == "a-newer-one"
+    assert fetched_from(door, queued)[0] == fetched_from(door, running)[0]
+    assert [fetched_from(door, one)[1].headers["X-Emby-Token"] for one in (running, elsewhere)] == [A, A]
+    before = [stored(door, one) for one in (queued, held)]
+    anew.poll()
+    assert [stored(door, one) for one in (queued, held)] == before, "nothing is written again"
+    anew.cancel(queued)
+    assert fetched_from(door, held)[1].headers == dict(shown_as("a-newer-one"))
+    assert anew.poll()[-1]["item"] == item(ITEM)
+
+
+def test_what_waits_is_begun_by_the_token_that_has_come_with_that_very_poll(
+    door: AskedDoor, jellyfin: Jellyfin
+) -> None:
+    set_up(door, jellyfin, max_cached_per_user=1)
+    app = App(door, A)
+    app.post()
+    held = app.post()
+    jellyfin.users["a-newer-one"] = jellyfin.users.pop(A)
+    set_up(door, jellyfin, max_cached_per_user=2)
+    App(door, "a-newer-one").poll()
+
+    assert fetched_from(door, held)[1].headers["X-Emby-Token"] == "a-newer-one"
 
 
 def test_a_film_in_the_middle_of_the_queue_keeps_its_place(app: App) -> None:

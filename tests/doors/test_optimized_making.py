@@ -74,6 +74,8 @@ def test_the_origin_is_replaced_and_the_rest_stays(url: str, server: str, there:
         "http://jf/videos/9/st\nream",
         "http://[::1/videos/9/stream",
         "http://jf/Users/Me",
+        "http://jf/audio/9/stream.mp3",
+        "http://jf/Audio/9/universal",
     ],
 )
 def test_what_is_no_film_is_refused(url: str) -> None:
@@ -83,9 +85,12 @@ def test_what_is_no_film_is_refused(url: str) -> None:
 
 @pytest.mark.parametrize(
     ("said", "made"),
-    [("mp4", "mp4"), ("MKV", "mkv"), (".mov", "mov"), ("m4v", "m4v"), ("webm", "webm"), ("ts", "mp4"), (None, "mp4")],
+    [
+        *(("mp4", "mp4"), ("MKV", "mkv"), (".mov", "mov"), ("m4v", "m4v"), ("webm", "webm"), ("ts", "mp4")),
+        *((None, "mp4"), ("ts,mp4,mkv", "mp4"), (7, "mp4"), ({"mkv": 1}, "mp4")),
+    ],
 )
-def test_an_extension_of_ours_is_kept_and_any_other_is_an_mp4(said: str | None, made: str) -> None:
+def test_an_extension_of_ours_is_kept_and_any_other_is_an_mp4(said: Any, made: str) -> None:
     assert extension_of(said) == made
 
 
@@ -101,6 +106,12 @@ def test_a_subtitle_that_only_the_media_server_can_draw_is_left_to_it(known: dic
     drawn = wish(**USUAL, SubtitleStreamIndex=2, SubtitleMethod="Encode")
     assert not wants_original(drawn, film(audio(1), known), "auto")
     assert wants_original(drawn, film(audio(1), known), "offload")
+
+
+@pytest.mark.parametrize(("kind", "ours"), [("VideoFile", True), ("Iso", False), ("Dvd", False), ("BluRay", False)])
+def test_a_disc_is_left_to_the_media_server(kind: str, ours: bool) -> None:
+    assert wants_original(wish(**USUAL), film(VideoType=kind), "auto") is ours
+    assert wants_original(wish(**USUAL), film_of({**item(ITEM), "VideoType": kind}, wish()), "auto") is ours
 
 
 @pytest.mark.parametrize(
@@ -197,6 +208,43 @@ def test_of_a_film_that_nobody_knows_the_pictures_come_first() -> None:
 def test_what_nothing_speaks_against_is_not_encoded(reasons: str, video: str, sound: str) -> None:
     settings = encoded(wish(**USUAL, TranscodeReasons=reasons))
     assert (settings["video_codec"], settings["audio_codec"]) == (video, sound)
+
+
+KNOWN: dict[str, Any] = {"Codec": "h264", "BitRate": 700_000, "Width": 1280, "Height": 720, "RealFrameRate": 25}
+"""Pictures of an original, as the media server describes them."""
+
+
+@pytest.mark.parametrize("reasons", ["", "DirectPlayError"])
+@pytest.mark.parametrize(
+    ("pictures", "asked", "video"),
+    [
+        ({}, {}, "copy"),
+        ({}, {"MaxWidth": 1280, "MaxHeight": 720, "MaxFramerate": 25}, "copy"),
+        ({"BitRate": None}, {"VideoBitrate": ""}, "copy"),
+        ({"Codec": "hevc"}, {"VideoCodec": "h264,h265"}, "copy"),
+        ({"Codec": "hevc"}, {}, "h264"),
+        ({"BitRate": 800_001}, {}, "h264"),
+        ({"BitRate": None}, {}, "h264"),
+        ({}, {"MaxWidth": 1279}, "h264"),
+        ({}, {"MaxHeight": 719}, "h264"),
+        ({"Width": None}, {"MaxWidth": 1280}, "h264"),
+        ({}, {"MaxFramerate": 24}, "h264"),
+        ({}, {"SubtitleStreamIndex": 2, "SubtitleMethod": "Encode"}, "h264"),
+        ({"Codec": "wmv3"}, {"VideoCodec": "wmv3"}, "h264"),
+    ],
+)
+def test_pictures_that_are_what_is_asked_for_are_not_encoded_where_nothing_is_said_against_them(
+    reasons: str, pictures: dict[str, Any], asked: dict[str, Any], video: str
+) -> None:
+    tracks = [{"Index": 0, "Type": "Video", **KNOWN, **pictures}, audio(1), text(2)]
+    settings = encoded(wish(**{**USUAL, "TranscodeReasons": reasons, **asked}), film(MediaStreams=tracks))
+    assert (settings["video_codec"], settings["audio_codec"]) == (video, "aac")
+
+
+def test_where_the_pictures_have_no_rate_that_of_the_whole_counts() -> None:
+    tracks = [{"Index": 0, "Type": "Video", **KNOWN, "BitRate": None}, audio(1)]
+    assert encoded(wish(**USUAL), film(MediaStreams=tracks, Bitrate=800_000))["video_codec"] == "copy"
+    assert encoded(wish(**USUAL), film(MediaStreams=tracks, Bitrate=800_001))["video_codec"] == "h264"
 
 
 def test_the_media_servers_own_stream_is_copied_with_the_sound_that_it_has() -> None:

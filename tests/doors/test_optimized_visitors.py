@@ -1,14 +1,16 @@
 """Who is let in at the door of optimized versions, and as whom (checks 1 to 3 of its contract)."""
 
 import asyncio
+import dataclasses
 import re
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from doors.conftest import AskedDoor
-from doors.optimized import NOBODY, App, set_up
+from doors.optimized import NOBODY, App, done, set_up
 from servers.jellyfin import Jellyfin, running_jellyfin
+from servers.scripted import scripted
 
 from framemill.api.door import refuse_unfit_settings
 from framemill.api.doors import DOORS
@@ -132,6 +134,82 @@ def test_where_the_server_is_is_told_to_the_operator_alone(
     assert f"***@127.0.0.1:{jellyfin.port}/inner (503)" in caplog.text
     assert "***@127.0.0.1:9/inner (ConnectError)" in caplog.text
     assert "p4ssw0rd" not in caplog.text
+
+
+def test_a_server_below_a_path_that_nobody_has_named_says_what_to_set(
+    door: AskedDoor, caplog: pytest.LogCaptureFixture
+) -> None:
+    with scripted() as server:
+        server.elsewhere["/Users/Me"] = f"{server.url}/jellyfin/web/"
+        set_up(door, None, jellyfin_url=server.url)
+        answer = App(door, T).ask("GET", "/all-jobs")
+
+    assert answer.status_code == 503
+    assert "base path" in answer.json()["message"]
+    assert "doors.optimized.jellyfin_url" in answer.json()["message"]
+    assert "127.0.0.1" not in answer.text
+    (line,) = [one for one in caplog.messages if "base path" in one]
+    assert server.url in line
+    assert "doors.optimized.jellyfin_url" in line
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_while_the_server_is_away_a_film_goes_to_whoever_has_the_token_that_it_was_posted_with(
+    door: AskedDoor, jellyfin: Jellyfin, method: str
+) -> None:
+    jellyfin.users |= {"of-b": "b" * 32, "newer-of-a": jellyfin.users[T]}
+    set_up(door, jellyfin)
+    app = App(door, T)
+    job_id = app.post()
+    done(door, job_id)
+    away(door, jellyfin)
+
+    answer = app.ask(method, f"/download/{job_id}")
+    assert (answer.status_code, answer.headers["content-length"]) == (200, "6")
+    for token in ("of-b", "newer-of-a", "of-nobody"):
+        assert App(door, token).ask(method, f"/download/{job_id}").status_code == 503
+    assert app.ask(method, f"/download/{NOBODY}").status_code == 503
+    assert app.ask(method, "/download/no-id").status_code == 503
+    others = [one for one in ROUTES if "download" not in one[1]]
+    assert {app.ask(way, path.replace(NOBODY, job_id)).status_code for way, path in others} == {503}
+    away(door, jellyfin, seals=type(door.parts.seals)("another secret"))
+    assert app.ask(method, f"/download/{job_id}").status_code == 503
+
+
+def test_a_token_that_the_server_refuses_opens_no_film(door: AskedDoor, jellyfin: Jellyfin) -> None:
+    set_up(door, jellyfin)
+    app = App(door, T)
+    job_id = app.post()
+    done(door, job_id)
+    jellyfin.users.clear()
+    set_up(door, jellyfin)  # another replica
+    assert app.ask("GET", f"/download/{job_id}").status_code == 401
+
+
+def test_who_is_suspended_fetches_nothing_while_the_server_is_away(door: AskedDoor, jellyfin: Jellyfin) -> None:
+    set_up(door, jellyfin)
+    app = App(door, T)
+    job_id = app.post()
+    done(door, job_id)
+    Accounts(door.database, ADMIN).changed("optimized:11111111222233334444555555555555", state="suspended")
+    away(door, jellyfin)
+    assert app.ask("GET", f"/download/{job_id}").status_code == 403
+
+
+def away(door: AskedDoor, jellyfin: Jellyfin, **parts: Any) -> None:
+    """Another replica, which has asked nothing yet, and is not answered."""
+    jellyfin.down = True
+    door.parts = dataclasses.replace(door.parts, **parts)
+    set_up(door, jellyfin)
+
+
+def test_an_address_that_phones_have_kept_leads_here_where_every_host_name_is_this_doors(
+    door: AskedDoor, jellyfin: Jellyfin
+) -> None:
+    door.parts = dataclasses.replace(door.parts, hosts={"*": "optimized"})
+    set_up(door, jellyfin)
+    for path in ("/all-jobs?deviceId=D1", "/optimized/all-jobs?deviceId=D1"):
+        assert door.ask("GET", path, key=None, headers={"Authorization": T, "Host": "host:3000"}).json() == []
 
 
 def test_a_token_that_was_refused_is_asked_about_once_in_a_few_seconds(jellyfin: Jellyfin, door: AskedDoor) -> None:

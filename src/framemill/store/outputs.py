@@ -1,9 +1,10 @@
 """Outputs one by one, for who asks for their files: as little of their jobs as that takes."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import Connection, or_, select
+from sqlalchemy import Connection, or_, select, update
 
 from framemill.jobs.model import Delivery, Output
 from framemill.jobs.states import DeliveryState, JobState
@@ -42,6 +43,14 @@ def published_files(conn: Connection, output_id: str) -> list[Delivery]:
     """All files of an output that lie here, of the last attempt that has published any."""
     query = _HERE.where(deliveries.c.output_id == output_id).order_by(deliveries.c.path)
     return _of_last([from_row(Delivery, row) for row in conn.execute(query).mappings()])
+
+
+def keep_until(conn: Connection, output_id: str, until: datetime, *, at_least: bool = False) -> None:
+    """From now on an output stays until then; `at_least`: or longer, where it does already."""
+    kept = update(outputs).where(outputs.c.id == output_id)
+    if at_least:
+        kept = kept.where(outputs.c.expires_at < until)
+    conn.execute(kept.values(expires_at=until))
 
 
 # What was put on a disk of the farm's machine, or stays with the farm: nothing else can be had from here.

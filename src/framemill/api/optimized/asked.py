@@ -28,7 +28,7 @@ async def _shelf(parts: Parts, caller: TheCaller, ids: TheIds) -> Shelf:
     # What is fetched is at the one address that the operator has named, so that may be in any network.
     desk = replace(parts.desk, trusted=True)
     jobs = Jobs(parts.database, parts.nudge, caller=caller, door=NAME, ids=ids, desk=desk)
-    return Shelf(jobs, parts.seals, options_in(parts))
+    return Shelf(parts.database, jobs, parts.seals, options_in(parts))
 
 
 TheShelf = Annotated[Shelf, Depends(_shelf)]

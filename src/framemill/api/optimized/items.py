@@ -9,6 +9,8 @@ from framemill.jobs.settings import Value
 
 _TICKS = 10_000_000
 """A second of Jellyfin's (https://learn.microsoft.com/dotnet/api/system.timespan.tickspersecond)."""
+_DISCS = frozenset({"iso", "dvd", "bluray"})
+"""https://github.com/jellyfin/jellyfin, MediaBrowser.Model/Entities/VideoType.cs."""
 _TEXTS = frozenset({"subrip", "srt", "ass", "ssa", "webvtt", "vtt", "mov_text", "text"})
 
 
@@ -21,6 +23,12 @@ class Track(Value):
     """`Video`, `Audio`, `Subtitle`."""
     codec: str = ""
     channels: int | None = None
+    bitrate: int | None = None
+    """Bits per second."""
+    width: int | None = None
+    height: int | None = None
+    frames: float | None = None
+    """A second."""
     external: bool = False
     """It is in a file of its own."""
     text: bool = False
@@ -36,6 +44,8 @@ class Film(Value):
     """Bytes of the original."""
     bitrate: int | None = None
     """Bits per second of the original."""
+    disc: bool = False
+    """It is an image of a disc, or a folder of one, and no file that could be sent."""
     tracks: tuple[Track, ...] = ()
 
     def track(self, kind: str, index: int | None) -> Track | None:
@@ -60,21 +70,26 @@ def film_of(item: Any, wish: Wish) -> Film:
     tracks = [_track(one) for one in _maps(version.get("MediaStreams") or known.get("MediaStreams"))]
     return Film(
         seconds=left / _TICKS if left is not None and left > 0 else None,
-        size=None if size is None else int(size),
-        bitrate=None if rate is None else int(rate),
+        size=_whole(size),
+        bitrate=_whole(rate),
+        disc=str(version.get("VideoType") or known.get("VideoType")).lower() in _DISCS,
         tracks=tuple(one for one in tracks if one is not None),
     )
 
 
 def _track(said: Mapping[str, Any]) -> Track | None:
-    index, codec, channels = said.get("Index"), str(said.get("Codec") or "").lower(), _number(said.get("Channels"))
+    index, codec = said.get("Index"), str(said.get("Codec") or "").lower()
     if not isinstance(index, int):
         return None
     return Track(
         index=index,
         kind=str(said.get("Type")),
         codec=codec,
-        channels=None if channels is None else int(channels),
+        channels=_whole(_number(said.get("Channels"))),
+        bitrate=_whole(_number(said.get("BitRate"))),
+        width=_whole(_number(said.get("Width"))),
+        height=_whole(_number(said.get("Height"))),
+        frames=_number(said.get("AverageFrameRate")) or _number(said.get("RealFrameRate")),
         external=said.get("IsExternal") is True,
         text=said.get("IsTextSubtitleStream") is True or codec in _TEXTS,
     )
@@ -82,6 +97,10 @@ def _track(said: Mapping[str, Any]) -> Track | None:
 
 def _maps(value: Any) -> Sequence[Mapping[str, Any]]:
     return [one for one in value if isinstance(one, Mapping)] if isinstance(value, list) else []
+
+
+def _whole(value: float | None) -> int | None:
+    return None if value is None else int(value)
 
 
 def _number(value: Any) -> float | None:

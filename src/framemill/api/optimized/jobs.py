@@ -18,7 +18,7 @@ from framemill.api.optimized.schemas import Asked
 from framemill.api.optimized.shelf import Shelf, is_anothers
 from framemill.api.optimized.standing import figures, percent, status_of, told
 from framemill.api.optimized.tidying import tidied_soon
-from framemill.api.optimized.tokens import token_of
+from framemill.api.optimized.tokens import mark_of, token_of
 from framemill.api.optimized.upstream import can_be_had
 from framemill.api.optimized.wishes import wish_of
 from framemill.api.parts import ApiParts
@@ -57,6 +57,7 @@ async def optimize(asked: Asked, request: Request, parts: Parts, shelf: TheShelf
         url=mask_url(wish.at(server), {token}),
         sealed_uri=parts.seals.seal(uri),
         sealed_token=parts.seals.seal(token),
+        token_mark=mark_of(token, parts.seals),
         read_once=read_once,
         size=about_bytes(wish, film) if read_once else None,
         seconds=film.seconds,
@@ -74,13 +75,14 @@ async def status(job_id: str, parts: Parts, shelf: TheShelf) -> dict[str, Any]:
     shown = await asyncio.to_thread(shelf.film, job_id)
     live = await _live(parts, [shown])
     item = await asyncio.to_thread(item_of, note_of(shown.job), parts.seals)
-    return told(shown, item, _done(shown, live), datetime.now(UTC))
+    room = await asyncio.to_thread(shelf.has_room, shown)
+    return told(shown, item, _done(shown, live), datetime.now(UTC), room=room)
 
 
 @routes.get("/all-jobs", dependencies=[reads])
-async def all_jobs(parts: Parts, shelf: TheShelf, device: Device = None) -> list[dict[str, Any]]:
+async def all_jobs(request: Request, parts: Parts, shelf: TheShelf, device: Device = None) -> list[dict[str, Any]]:
     """How all of the caller's stand, or all of a device. What is done is told to be under way once before."""
-    films = await asyncio.to_thread(_looked_at, shelf, device)
+    films = await asyncio.to_thread(_looked_at, shelf, device, token_of(request.headers))
     items = await asyncio.to_thread(lambda: [item_of(note_of(one.job), parts.seals) for one in films])
     live, now, asker = await _live(parts, films), datetime.now(UTC), device or ""
     unseen = [one for one in films if asker not in note_of(one.job).seen]
@@ -88,8 +90,9 @@ async def all_jobs(parts: Parts, shelf: TheShelf, device: Device = None) -> list
     shown = [one for one in unseen if one.job.id in first or status_of(one) == "optimizing"]
     if shown:
         await asyncio.to_thread(shelf.noted, shown, asker)
+    full = shelf.full(films)
     return [
-        told(one, item, _done(one, live), now, first=one.job.id in first)
+        told(one, item, _done(one, live), now, first=one.job.id in first, room=note_of(one.job).device not in full)
         for one, item in zip(films, items, strict=True)
     ]
 
@@ -98,7 +101,8 @@ async def all_jobs(parts: Parts, shelf: TheShelf, device: Device = None) -> list
 async def start(job_id: str, parts: Parts, shelf: TheShelf) -> dict[str, str]:
     """What is queued begins by itself as soon as it may, and once: there is nothing to hurry."""
     shown = await asyncio.to_thread(shelf.film, job_id)
-    if status_of(shown) != "queued":
+    room = await asyncio.to_thread(shelf.has_room, shown)
+    if status_of(shown, room=room) != "queued":
         raise Conflict("Job not found or already started")
     parts.nudge([job_id])
     return {"message": "Job started successfully"}
@@ -131,9 +135,11 @@ async def delete_cache(parts: Parts, shelf: TheShelf, later: BackgroundTasks) ->
     return {"message": "Cache deleted successfully"}
 
 
-def _looked_at(shelf: Shelf, device: str | None) -> list[Shown]:
+def _looked_at(shelf: Shelf, device: str | None, token: str) -> list[Shown]:
     """The caller's, or a device's without what its client has left; what may begin by now has begun."""
     films = shelf.films()
+    if device:
+        films = shelf.renewed(films, device, token)
     shelf.begun(films)
     if device is None:
         return films

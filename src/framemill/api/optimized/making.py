@@ -29,6 +29,8 @@ _ROUND_PICTURES = frozenset(
 """Reasons to encode that are none to encode the pictures (https://github.com/jellyfin/jellyfin,
 MediaBrowser.Model/Session/TranscodeReason.cs)."""
 _ROUND_ALL = frozenset({"containernotsupported", "subtitlecodecnotsupported", "streamcountexceedslimit"})
+_ROUND_NOTHING = frozenset({"directplayerror"})
+"""A reason that says nothing of the film."""
 
 _LEAST_RATE, _MOST_RATE, _MOST_SOUND, _LEAST_SOUND = 8_000, 1_000_000_000, 1_536_000, 6_000
 _SIDES = (16, 16384)
@@ -38,9 +40,9 @@ _SURROUND = frozenset({"aac", "opus", "flac", "ac3"})
 _MOST_CHANNELS = 6
 
 
-def extension_of(asked: str | None) -> str:
+def extension_of(asked: Any) -> str:
     """What the file is to end in; what is none of ours becomes an MP4."""
-    said = (asked or "").lower().lstrip(".")
+    said = asked.lower().lstrip(".") if isinstance(asked, str) else ""
     return said if said in _EXTENSIONS else "mp4"
 
 
@@ -57,7 +59,12 @@ def settings_of(wish: Wish, film: Film, extension: str, *, original: bool) -> di
     container = _EXTENSIONS[extension]
     asked = original and not wish.is_original
     reasons = set(wish.words("transcodereasons"))
-    same_pictures = not asked or not wish.words("videocodec") or (bool(reasons) and reasons <= _ROUND_PICTURES)
+    same_pictures = (
+        not asked
+        or not wish.words("videocodec")
+        or (bool(reasons) and reasons <= _ROUND_PICTURES)
+        or (reasons <= _ROUND_NOTHING and _are_as_asked(wish, film))
+    )
     same_sound = not asked or not wish.words("audiocodec") or (bool(reasons) and reasons <= _ROUND_ALL)
     burns = _burnt(wish, film) if asked else None
     settings: dict[str, Any] = {}
@@ -86,7 +93,8 @@ def about_bytes(wish: Wish, film: Film) -> int | None:
 
 
 def _beyond_us(wish: Wish, film: Film) -> bool:
-    """Whether it takes what is not in the original, or pictures of subtitles drawn into the film.
+    """Whether it takes what is not in the original, or pictures of subtitles drawn into the film; or the original is a
+    disc, which is no single file.
 
     Texts of their own are no such thing where the media server, too, sends them beside its stream (`Hls`, `External`).
     """
@@ -94,7 +102,7 @@ def _beyond_us(wish: Wish, film: Film) -> bool:
     text = film.track("Subtitle", _index(wish, "subtitlestreamindex"))
     drawn = _is_burnt(wish) and (text is None or text.external or not text.text)
     embedded = wish.said.get("subtitlemethod", "").lower() == "embed" and text is not None and text.external
-    return drawn or embedded or (sound is not None and sound.external)
+    return film.disc or drawn or embedded or (sound is not None and sound.external)
 
 
 def _is_burnt(wish: Wish) -> bool:
@@ -137,6 +145,22 @@ def _sound_of(wish: Wish, film: Film, original: bool) -> str:
         chosen = film.track("Audio", _index(wish, "audiostreamindex")) or next(iter(film.inside("Audio")), None)
         return chosen.codec if chosen is not None else ""
     return wish.words("audiocodec")[0]
+
+
+def _are_as_asked(wish: Wish, film: Film) -> bool:
+    """Whether the original's pictures are what the URL allows; what nobody knows of them is not."""
+    pictures = next(iter(film.inside("Video")), None)
+    if pictures is None:
+        return False
+    limits = (
+        (pictures.bitrate or film.bitrate, wish.number("videobitrate")),
+        (pictures.width, wish.number("maxwidth", "width")),
+        (pictures.height, wish.number("maxheight", "height")),
+        (pictures.frames, wish.number("maxframerate", "framerate")),
+    )
+    wanted = {_VIDEO.get(word, word) for word in wish.words("videocodec")}
+    within = all(most is None or (there is not None and there <= most) for there, most in limits)
+    return within and _VIDEO.get(pictures.codec, pictures.codec) in wanted
 
 
 def _carries_pictures(container: Container, codec: str) -> bool:

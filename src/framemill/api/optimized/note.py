@@ -24,6 +24,8 @@ class Note(BaseModel):
     """What is fetched when its turn has come."""
     sealed_token: str = ""
     """Whose wish it is."""
+    token_mark: str = ""
+    """What tells that token from another one, and opens nothing."""
     read_once: bool = False
     size: int | None = None
     """Bytes that come, about."""

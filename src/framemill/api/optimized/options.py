@@ -13,6 +13,8 @@ from framemill.jobs.model import LONGEST_KEPT_SECONDS
 from framemill.jobs.settings import Value
 from framemill.written import web_address
 
+_KEPT_HOURS, _LEFT_HOURS = 168.0, 8.0
+
 
 def _server(url: str) -> str:
     """An address that a path can be put behind, and that is asked for as it stands."""
@@ -38,8 +40,18 @@ class Options(Value):
     """Films that a device has here, done or under way; further ones wait. 0: any number."""
     remove_file_after_right_download: bool = True
     """Whether a film goes when its client says that it has it; else it goes with its time."""
-    time_to_keep_files: float = Field(default=8.0, gt=0, le=LONGEST_KEPT_SECONDS / 3600)
-    """Hours after its end."""
+    time_to_keep_files: float | None = Field(default=None, gt=0, le=LONGEST_KEPT_SECONDS / 3600)
+    """Hours; none: as below."""
+
+    @property
+    def kept_seconds(self) -> float:
+        """How long a film stays that nobody fetches, or that has failed."""
+        return 3600 * (self.time_to_keep_files or _KEPT_HOURS)
+
+    @property
+    def left_seconds(self) -> float:
+        """How long one stays that its client has left, counted from then on."""
+        return 3600 * (self.time_to_keep_files or _LEFT_HOURS)
 
 
 def options_of(said: Mapping[str, Any]) -> Options:

@@ -13,7 +13,8 @@ class Asked(BaseModel):
     model_config = ConfigDict(populate_by_name=True, extra="ignore", frozen=True)
 
     url: Text = Field(min_length=1, max_length=16384)
-    extension: Text | None = Field(default=None, alias="fileExtension", max_length=32)
+    extension: Any = Field(default=None, alias="fileExtension")
+    """What the media server would have made of it: a word, many of them, or nothing."""
     device_id: Text | None = Field(default=None, alias="deviceId", max_length=256)
     item_id: Text | None = Field(default=None, alias="itemId", max_length=256)
     item: Annotated[Any, BeforeValidator(storable)] = None

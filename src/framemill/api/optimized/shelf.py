@@ -3,13 +3,14 @@
 import contextlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from framemill.api.optimized.note import Note, note_of
 from framemill.api.optimized.options import Options
-from framemill.api.optimized.standing import GONE, is_over
-from framemill.api.optimized.tokens import shown_as
+from framemill.api.optimized.standing import GONE, expiry_of, full, is_over
+from framemill.api.optimized.tokens import mark_of, shown_as
 from framemill.errors import Conflict, NotFound, TooMany, WrongUse
 from framemill.jobs.model import Limits, could_be_id
 from framemill.jobs.settings import RunSettings
@@ -19,9 +20,11 @@ from framemill.services.inputs import InputRequest
 from framemill.services.jobs import Jobs, Shown
 from framemill.services.parts import OutputRequest
 from framemill.services.submission import JobChanges, JobRequest
-from framemill.storage.access import HttpAccess
+from framemill.storage.access import ACCESS, HttpAccess
 from framemill.store.database import Database
-from framemill.store.jobs import load_bare_job
+from framemill.store.doors import replace_inputs
+from framemill.store.jobs import load_bare_job, load_job
+from framemill.store.outputs import keep_until
 
 WHOLE = 0.98
 """Of the length that it should have, a film has at least that much; else it was cut off on its way."""
@@ -29,6 +32,10 @@ MOST_UNDER_WAY = 300
 """Films of a user that are made or wait: each of them is looked at whenever a device asks how they stand."""
 MOST_TOLD_BYTES = 64 << 20
 """Of all that a user has posted along with their films: each poll reads it, and tells it again."""
+FETCHED = timedelta(hours=1)
+"""So long after something of it was fetched a film stays, whatever is set."""
+_AHEAD = timedelta(minutes=15)
+"""So much further its end is put, that it is not written at every request."""
 _LATER_SECONDS = 60.0
 _MOST = 1000
 """Films of a user that are looked at, of those under way and of those that have ended."""
@@ -39,7 +46,8 @@ _UNDER_WAY = frozenset(JobState) - ENDED_JOB - {JobState.CANCELLING}
 class Shelf:
     """What a user may ask of theirs. Each call blocks. Nobody else's is found."""
 
-    def __init__(self, jobs: Jobs, seals: Seals, options: Options) -> None:
+    def __init__(self, database: Database, jobs: Jobs, seals: Seals, options: Options) -> None:
+        self._database = database
         self._jobs = jobs
         self._seals = seals
         self._options = options
@@ -51,7 +59,7 @@ class Shelf:
         """
         _refuse_one_more(self.films(), note)
         limits = Limits(
-            max_kept_seconds=self._options.time_to_keep_files * 3600,
+            max_kept_seconds=self._options.kept_seconds,
             min_input_seconds=None if note.seconds is None else WHOLE * note.seconds,
         )
         request = JobRequest(
@@ -89,7 +97,7 @@ class Shelf:
             for one in self._jobs.listed(states, limit=_MOST).jobs:
                 left[one.job.id] = one
         for one in [*left.values()]:
-            if one.job.state in GONE or is_over(one, self._options.time_to_keep_files, now):
+            if one.job.state in GONE or is_over(one, self._options.kept_seconds, now):
                 self._forget(one.job.id)
                 del left[one.job.id]
         return [left[job_id] for job_id in sorted(left)]
@@ -97,9 +105,33 @@ class Shelf:
     def film(self, job_id: str) -> Shown:
         """One of them. Raises `NotFound`."""
         shown = self._jobs.shown(job_id)
-        if shown.job.state in GONE or is_over(shown, self._options.time_to_keep_files, datetime.now(UTC)):
+        if shown.job.state in GONE or is_over(shown, self._options.kept_seconds, datetime.now(UTC)):
             raise NotFound(f"There is no job {job_id!r}.")
         return shown
+
+    def full(self, films: Iterable[Shown]) -> frozenset[str]:
+        """Of these, which are all of theirs or all of a device, the devices whose shelf is full."""
+        return full(films, self._options.max_cached_per_user)
+
+    def has_room(self, shown: Shown) -> bool:
+        """Whether that one waits for its turn, and not for its client to fetch another one."""
+        return shown.job.state is JobState.HELD and note_of(shown.job).device not in self.full(self.films())
+
+    def renewed(self, films: Sequence[Shown], device: str, token: str) -> list[Shown]:
+        """These, of which what waits for that device is fetched by this token from now on: who has logged out, and in
+        anew, has ended the one that it came with."""
+        mark = mark_of(token, self._seals)
+        return [self._renewed(one, token, mark) if _waits(one, device, mark) else one for one in films]
+
+    def fetched(self, shown: Shown) -> datetime | None:
+        """Something of it is being fetched, so it stays for a while; until when."""
+        until, now = expiry_of(shown), datetime.now(UTC)
+        if until is None or until - now >= FETCHED:
+            return until
+        until = now + FETCHED + _AHEAD
+        with self._database.writing() as conn:
+            keep_until(conn, shown.outputs[0].id, until, at_least=True)  # it may have been left meanwhile
+        return until
 
     def noted(self, seen: Iterable[Shown], device: str) -> None:
         """Whoever asks for that device's was told that these are under way."""
@@ -131,10 +163,28 @@ class Shelf:
             self._forget(one.job.id)
         self.begun(self.films())
 
+    def _renewed(self, shown: Shown, token: str, mark: str) -> Shown:
+        job_id, changed = shown.job.id, {"sealed_token": self._seals.seal(token), "token_mark": mark}
+
+        def changes(now: Shown) -> JobChanges:
+            return JobChanges(door_data=note_of(now.job).model_copy(update=changed).data)
+
+        try:
+            job = self._jobs.edited_by(job_id, {"door_data"}, changes)
+        except (Conflict, NotFound):
+            return shown
+        opens = {"sealed_access": self._seals.seal(ACCESS.dump_json(_access(token)).decode())}
+        with self._database.writing() as conn:
+            found = load_job(conn, job_id)
+            if found is not None and found[0].state is JobState.QUEUED:
+                kept = [one.model_copy(update=opens) if one.sealed_access else one for one in found[1]]
+                replace_inputs(conn, job_id, kept)
+        return replace(shown, job=job)
+
     def _begin(self, shown: Shown) -> None:
         note = note_of(shown.job)
         try:
-            access = HttpAccess(headers=shown_as(self._seals.opened(note.sealed_token)), alone=True)
+            access = _access(self._seals.opened(note.sealed_token))
             uri = self._seals.opened(note.sealed_uri)
             source = InputRequest(uri=uri, credentials=access, read_once=note.read_once, size=note.size)
             self._jobs.started_with(shown.job.id, [source])
@@ -150,8 +200,12 @@ class Shelf:
             if self._jobs.cancelled(job_id).state in ENDED_JOB:
                 self._forget(job_id)
         elif state is JobState.COMPLETED and not self._options.remove_file_after_right_download:
-            left = note_of(shown.job).model_copy(update={"left": True})
-            self._jobs.edited(job_id, JobChanges(door_data=left.data))
+            note = note_of(shown.job)
+            if not note.left:
+                self._jobs.edited(job_id, JobChanges(door_data=note.model_copy(update={"left": True}).data))
+                until = datetime.now(UTC) + timedelta(seconds=self._options.left_seconds)
+                with self._database.writing() as conn:
+                    keep_until(conn, shown.outputs[0].id, until)
         else:
             self._forget(job_id)
 
@@ -179,6 +233,16 @@ def _refuse_one_more(films: Sequence[Shown], note: Note) -> None:
             "or cancel them.",
             _LATER_SECONDS,
         )
+
+
+def _access(token: str) -> HttpAccess:
+    return HttpAccess(headers=shown_as(token), alone=True)
+
+
+def _waits(shown: Shown, device: str, mark: str) -> bool:
+    """Whether it waits for that device, by another token than that one."""
+    note = note_of(shown.job)
+    return shown.job.state in {JobState.HELD, JobState.QUEUED} and note.device == device and note.token_mark != mark
 
 
 def _takes_room(shown: Shown) -> bool:

@@ -1,6 +1,7 @@
 """How a film stands, in the words of the document. Pure."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Literal, NamedTuple, TypeAlias
 
@@ -45,10 +46,19 @@ class Made(NamedTuple):
     sha256: str
 
 
-def status_of(shown: Shown) -> Status:
-    """In one of its words."""
-    gone = shown.job.state is JobState.COMPLETED and note_of(shown.job).left
-    return "ready-for-removal" if gone else STATUSES[shown.job.state]
+def status_of(shown: Shown, *, room: bool = False) -> Status:
+    """In one of its words. `room`: its device's shelf is not full, so that it waits as any other does."""
+    state = shown.job.state
+    if room and state is JobState.HELD:
+        return "queued"
+    return "ready-for-removal" if state is JobState.COMPLETED and note_of(shown.job).left else STATUSES[state]
+
+
+def full(films: Iterable[Shown], most: int) -> frozenset[str]:
+    """Devices with as many films done or under way as may be (0: any number): what waits there, waits for its client to
+    fetch one."""
+    there = Counter(note_of(one.job).device for one in films if status_of(one) in {"completed", "optimizing"})
+    return frozenset(device for device, count in there.items() if 0 < most <= count)
 
 
 def made_of(shown: Shown) -> Made | None:
@@ -58,26 +68,37 @@ def made_of(shown: Shown) -> Made | None:
     return None if file is None else Made(file["path"], file["size"], file["sha256"])
 
 
-def is_over(shown: Shown, keep_hours: float, now: datetime) -> bool:
-    """Whether its time here is over."""
+def is_over(shown: Shown, kept_seconds: float, now: datetime) -> bool:
+    """Whether its time here is over. `kept_seconds`: of one of which there is no file."""
+    until = expiry_of(shown)
+    if until is not None:
+        return now >= until
     ended = shown.job.ended_at
-    return ended is not None and (now - ended).total_seconds() >= keep_hours * 3600
+    return ended is not None and (now - ended).total_seconds() >= kept_seconds
 
 
-def told(shown: Shown, item: Any, done: float, now: datetime, *, first: bool = False) -> dict[str, Any]:
+def expiry_of(shown: Shown) -> datetime | None:
+    """Until when its file stays."""
+    return next((one.expires_at for one in shown.outputs), None) if shown.job.state is JobState.COMPLETED else None
+
+
+def told(
+    shown: Shown, item: Any, done: float, now: datetime, *, first: bool = False, room: bool = False
+) -> dict[str, Any]:
     """A film as its client reads it. `item`: what that has posted along; `done`: per cent, of one that is under way;
-    `first`: that it is done is kept back, since its client begins to fetch only what it has seen under way before."""
+    `first`: that it is done is kept back, since its client begins to fetch only what it has seen under way before;
+    `room`: as in `status_of`."""
     job, note, made = shown.job, note_of(shown.job), made_of(shown)
-    status: Status = "optimizing" if first else status_of(shown)
+    status: Status = "optimizing" if first else status_of(shown, room=room)
     progress = NEARLY if first else 100.0 if made is not None else done
     answer: dict[str, Any] = {
         "id": job.id,
         "status": status,
         "progress": progress,
-        "outputPath": shown.outputs[0].name if shown.outputs else "",
+        "outputPath": _name(shown),
         "inputUrl": note.url,
         "itemId": note.item_id,
-        "item": item,
+        "item": item if isinstance(item, dict) else _stand_in(shown),
         "deviceId": note.device,
         "timestamp": job.created_at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         "size": 0 if made is None or first else made.size,
@@ -90,6 +111,16 @@ def told(shown: Shown, item: Any, done: float, now: datetime, *, first: bool = F
     if job.message and status == "failed":
         answer["error"] = job.message
     return answer
+
+
+def _stand_in(shown: Shown) -> dict[str, str]:
+    """What its app can draw: it fails, with all of its page, where an item has no id."""
+    return {"Id": _name(shown).partition(".")[0] or shown.job.id, "Name": "?", "Type": "Movie"}
+
+
+def _name(shown: Shown) -> str:
+    """The file's: the item's id, as the URL has it, and what it ends in."""
+    return next((one.name for one in shown.outputs), "")
 
 
 def percent(shown: Shown, live: Mapping[str, Any]) -> float:

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import hmac
 import logging
 import re
 import time
@@ -13,13 +14,16 @@ from fastapi import Request
 
 from framemill.api.auth import Known
 from framemill.api.optimized.asked import NAME, options_in
+from framemill.api.optimized.note import note_of
 from framemill.api.optimized.tokens import shown_as, token_of
 from framemill.api.parts import ApiParts
 from framemill.errors import FarmError, Forbidden, KeyRefused
+from framemill.jobs.model import could_be_id
 from framemill.secrets import mask_url
 from framemill.services.accounts import ensure_account
 from framemill.services.callers import Caller
 from framemill.store.database import Database
+from framemill.store.jobs import load_bare_job
 
 KNOWN_SECONDS = 30.0
 """How long a replica takes a token as it was: so long after it was revoked it may still open that replica's door."""
@@ -31,7 +35,16 @@ _USER_ID = re.compile(r"[0-9A-Za-z-]{1,64}")
 _AWAY = "Jellyfin does not answer: try again in a moment."
 """Where it is, strangers are not told: that is an address of the operator's own network, with whatever opens it."""
 
+_MOVED = (
+    "Jellyfin sends the farm elsewhere: whoever runs the farm puts Jellyfin's base path (/jellyfin), or its new "
+    "address, into doors.optimized.jellyfin_url."
+)
+
 log = logging.getLogger(__name__)
+
+
+class Away(FarmError):
+    """The media server does not say whose token that is: it neither takes it nor refuses it."""
 
 
 class Visitors:
@@ -46,13 +59,13 @@ class Visitors:
     async def known(self, token: str, url: str, database: Database) -> Known:
         """Whose token it is; their account is made when they come for the first time.
 
-        Raises `KeyRefused`, `Forbidden` (their account is suspended), and `FarmError` where the server does not answer.
+        Raises `KeyRefused`, `Forbidden` (their account is suspended), and `Away` where the server does not answer.
         """
         name, now = hashlib.sha256(f"{url} {token}".encode()).digest(), time.monotonic()
         until, found = self._known.get(name, (0.0, None))
         if found is None or until < now:
             self._known.pop(name, None)
-            found = await _introduced(await self._user(name, token, url), database)
+            found = await _introduced(f"{NAME}:{await self._user(name, token, url)}", database)
             self._known[name] = (now + self._known_seconds, found)
             _shortened(self._known)
         return found
@@ -90,6 +103,33 @@ async def visitor(request: Request) -> Known:
     return await visitors.known(token, url, parts.database)
 
 
+async def holder(request: Request) -> Known:
+    """The same of whoever fetches a film: while the server is away, whoever shows the token that the film came with is
+    its user. Raises as `visitor`."""
+    try:
+        return await visitor(request)
+    except Away:
+        parts: ApiParts = request.app.state.parts
+        job_id, token = request.path_params["job_id"], token_of(request.headers)
+        account = await asyncio.to_thread(_owner, parts, job_id, token)
+        if account is None:
+            raise
+        return await _introduced(account, parts.database)
+
+
+def _owner(parts: ApiParts, job_id: str, token: str) -> str | None:
+    """Whose that film is, where it came with that token."""
+    with parts.database.reading() as conn:
+        job = load_bare_job(conn, job_id) if could_be_id(job_id) else None
+    if job is None or job.door != NAME:
+        return None
+    try:
+        known = parts.seals.opened(note_of(job).sealed_token)
+    except KeyRefused:
+        return None
+    return job.account if hmac.compare_digest(known.encode(), token.encode()) else None
+
+
 _STATE = f"{NAME}_visitors"
 
 
@@ -100,7 +140,10 @@ async def _user_of(token: str, url: str) -> str:
             answer = await client.get(f"{url}/Users/Me", headers=shown_as(token))
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise _away(url, type(error).__name__) from None
-    if answer.is_redirect or answer.is_server_error:
+    if answer.is_redirect:
+        log.warning("%s: %s answers %d. %s", NAME, mask_url(url), answer.status_code, _MOVED)
+        raise Away(_MOVED)
+    if answer.is_server_error:
         raise _away(url, str(answer.status_code))
     told = _json(answer) if answer.status_code == HTTPStatus.OK else {}
     user = told.get("Id") if isinstance(told, dict) else None
@@ -109,13 +152,13 @@ async def _user_of(token: str, url: str) -> str:
     return user.replace("-", "").lower()
 
 
-def _away(url: str, why: str) -> FarmError:
+def _away(url: str, why: str) -> Away:
     log.warning("Jellyfin does not answer at %s (%s)", mask_url(url), why)
-    return FarmError(_AWAY)
+    return Away(_AWAY)
 
 
-async def _introduced(user: str, database: Database) -> Known:
-    account = await asyncio.to_thread(ensure_account, database, f"{NAME}:{user}")
+async def _introduced(account_id: str, database: Database) -> Known:
+    account = await asyncio.to_thread(ensure_account, database, account_id)
     if account.state == "suspended":
         raise Forbidden("The account is suspended: ask whoever runs the farm.")
     scopes = frozenset({"jobs:read", "jobs:write"})
