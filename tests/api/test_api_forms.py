@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import tracemalloc
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -29,7 +29,13 @@ END = b"--" + BOUNDARY + b"--\r\n"
 
 
 def read(
-    folder: Path, blocks: Iterable[bytes], *, kind: bytes = TYPE, cut: bool = False, bounds: Bounds | None = None
+    folder: Path,
+    blocks: Iterable[bytes],
+    *,
+    kind: bytes = TYPE,
+    cut: bool = False,
+    bounds: Bounds | None = None,
+    files: Collection[str] = (),
 ) -> Form:
     coming = iter(blocks)
 
@@ -40,7 +46,7 @@ def read(
         return {"type": "http.request", "body": block or b"", "more_body": block is not None}
 
     request = Request({"type": "http", "method": "POST", "headers": [(b"content-type", kind)]}, receive)
-    return asyncio.run(keep_form(request, numbered(folder), bounds or Bounds()))
+    return asyncio.run(keep_form(request, numbered(folder), bounds or Bounds(), files=files))
 
 
 def test_fields_and_files(tmp_path: Path) -> None:
@@ -55,6 +61,16 @@ def test_fields_and_files(tmp_path: Path) -> None:
     assert file.received.digests["sha256"] == hashlib.sha256(b"12\r\n--34").hexdigest()
     form.discarded()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_names_are_read_as_browsers_escape_them_and_a_field_can_always_be_a_file(tmp_path: Path) -> None:
+    body = part("a", b"1") + part("f", b"12") + part("g%22", b"3", "x%22%0D%0A%20.mov") + END
+
+    form = read(tmp_path, [body], files={"f"})
+
+    assert form.fields == (("a", "1"),)
+    assert [(file.field, file.filename) for file in form.files] == [("f", ""), ('g"', 'x"\r\n%20.mov')]
+    assert form.files[0].received.path.read_bytes() == b"12"
 
 
 def test_it_may_come_byte_by_byte(tmp_path: Path) -> None:

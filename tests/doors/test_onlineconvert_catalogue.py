@@ -1,5 +1,6 @@
 """What the catalogue of online-convert's clients lists, all of it can be had."""
 
+import contextlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -21,6 +22,7 @@ BESIDE: Mapping[str, dict[str, Any]] = {
     "crop_origin_y": {"crop_origin_x": 8, "crop_width": 64, "crop_height": 64},
     "crop_width": {"crop_height": 64},
     "crop_height": {"crop_width": 64},
+    "merge": {},
     "allow_multiple_outputs": {"count": 3, "number_of_parts": 3},
     "allow_multiple_outputs_threshold": {"allow_multiple_outputs": True, "count": 3, "number_of_parts": 3},
 }
@@ -33,12 +35,18 @@ TEXTS = {
     "end_video": "00:00:09",
     "download_password": "open sesame",
     "preset": "x",
+    "output_filename": "a name of its own",
+    "pages": "first",
 }
+SIDES = (16, 16_384)
+"""Of the farm's own pictures; what is published goes further, and the farm says why it does not."""
 
 
 def values(name: str, schema: Mapping[str, Any]) -> Iterator[Any]:
     """Some of those that a schema allows: all words, both ends."""
-    if "enum" in schema:
+    if name in {"width", "height"}:
+        yield from SIDES
+    elif "enum" in schema:
         yield from schema["enum"]
     elif schema["type"] in {"integer", "number"}:
         yield from {schema["minimum"], schema["maximum"]}
@@ -82,8 +90,32 @@ def test_every_option_becomes_settings_of_every_target_that_lists_it(
 def test_every_bit_rate_fits_the_usual_sound(target: Target) -> None:
     rates = [rate for rate in target.options["frequency"]["enum"] if rate <= 48_000]
     for bits in target.options["audio_bitrate"]["enum"]:
-        options = {"audio_bitrate": bits, "channels": "stereo", "frequency": max(rates)}
-        assert checked(target.name, target.category, options).options == options
+        options = {"audio_bitrate": bits, "frequency": max(rates)}
+        fitting = []
+        for channels in ("mono", "stereo"):
+            with contextlib.suppress(WrongUse):
+                fitting.append(checked(target.name, target.category, options | {"channels": channels}))
+        assert fitting, bits
+        (output,) = outputs_of(checked(target.name, target.category, options), [Source(0, "film.mp4")])
+        mono = fitting[0].options["channels"] == "mono" and len(fitting) == 1
+        assert (output.settings.get("audio_channels") == 1) is mono
+
+
+def test_hls_takes_all_bit_rates_that_are_published_and_so_few_bits_are_one_channel() -> None:
+    listed = target_of("hls").options["audio_bitrate"]["enum"]
+    assert (min(listed), max(listed)) == (8, 320)
+    (output,) = outputs_of(checked("hls", None, {"audio_bitrate": 8}), [Source(0, "film.mp4")])
+    assert (output.settings["audio_bitrate"], output.settings["audio_channels"]) == (8000, 1)
+
+
+@pytest.mark.parametrize(("name", "value", "why"), [("width", 20_000, "16384"), ("height", 9, "16")])
+def test_sides_are_published_as_they_are_and_refused_for_what_the_farm_makes(name: str, value: int, why: str) -> None:
+    schema = target_of("mp4").options[name]
+    assert (schema["minimum"], schema["maximum"]) == (1, 65_000)
+    with pytest.raises(WrongUse) as caught:
+        checked("mp4", None, {name: value})
+    assert caught.value.param == f"options.{name}"
+    assert why in caught.value.message
 
 
 def test_it_lists_all_that_the_engine_writes() -> None:
@@ -116,7 +148,7 @@ def test_a_schema_says_why_a_value_is_none_of_it() -> None:
     assert misfit(schema, 320) == ""
     assert "a whole number" in misfit(schema, "abc")
     assert "a whole number" in misfit(schema, True)
-    assert "16 to 16384" in misfit(schema, 15)
+    assert "1 to 65000" in misfit(schema, 0)
 
 
 def test_check_20_the_catalogue_needs_no_key(door: Asked) -> None:

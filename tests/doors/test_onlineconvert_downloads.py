@@ -90,6 +90,7 @@ def test_21_a_password_opens_it_by_any_of_its_names(client: Client) -> None:
     uri = job["output"][0]["uri"]
     shut = client.fetched(uri)
     assert shut.status_code == 401, shut.text
+    assert "X-Api2convert-Download-Password" in shut.json()["message"]
     for name in ("X-Oc-Download-Password", "X-Api2convert-Download-Password"):
         assert client.fetched(uri, headers={name: "sesame"}).content == MADE
         assert client.fetched(uri, headers={name: "x"}).content == MADE

@@ -1,5 +1,6 @@
 """What online-convert's clients send that is odd, or sent to see what happens: each is answered, and none does harm."""
 
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -7,7 +8,7 @@ import pytest
 from doors.conftest import AskedDoor
 from doors.onlineconvert import MADE, completed
 from doors.onlineconvert import Client as Sender
-from doors.onlineconvert_jobs import MP4, REMOTE, Client, parts_of, refused, told
+from doors.onlineconvert_jobs import MP4, REMOTE, Client, done, parts_of, refused, told
 from pydantic import ValidationError
 
 from framemill.api.onlineconvert.clouds import place_of
@@ -152,8 +153,8 @@ def test_a_refused_password_is_not_told(client: Client) -> None:
     assert "password" not in raised.value.message.removeprefix("download_password")
     assert raised.value.param == "options.download_password"
     with pytest.raises(WrongUse) as raised:
-        checked("mp4", None, {"download_password": 4711})
-    assert "4711" not in raised.value.message
+        checked("mp4", None, {"download_password": ["sw0rdf1sh"]})
+    assert "sw0rdf1sh" not in raised.value.message
 
 
 @pytest.mark.parametrize("source", ["http://[", "https://[::1", "http://a]b/", "http://"])
@@ -272,18 +273,31 @@ def test_a_job_takes_so_many_conversions_and_no_more(client: Client) -> None:
     refused(client.ask("POST", f"/jobs/{job['id']}/conversions", MP4), 400)
 
 
-@pytest.mark.parametrize("passwords", [["0ne, tw0"], ["0ne", "tw0", ""], "0ne,tw0"], ids=str)
-def test_passwords_are_read_alike_wherever_they_are_said(client: Client, passwords: Any) -> None:
-    words = ("0ne", "tw0", "0ne, tw0", "0ne,tw0")
-    job = client.post("/jobs", {"input": [REMOTE], "conversion": [MP4], "download_passwords": passwords})
-    assert opens(client.door, job["id"], *words) == ["0ne", "tw0"]
+@pytest.mark.parametrize(
+    ("passwords", "of_job", "of_output"),
+    [
+        (["0ne, tw0"], ["0ne, tw0"], ["0ne, tw0"]),
+        (["0ne", "tw0", ""], ["0ne", "tw0"], ["0ne", "tw0"]),
+        ("0ne, tw0", ["0ne, tw0"], ["0ne", "tw0"]),
+    ],
+    ids=str,
+)
+def test_commas_part_the_passwords_of_an_option_and_of_nothing_else(
+    client: Client, passwords: Any, of_job: list[str], of_output: list[str]
+) -> None:
+    words = ("0ne", "tw0", "0ne, tw0", "thr33", "f0ur")
+    locked = MP4 | {"options": {"download_password": "thr33,f0ur"}}
+    job = client.post("/jobs", {"input": [REMOTE], "conversion": [locked], "download_passwords": passwords})
+    assert opens(client.door, job["id"], *words) == [*of_job, "thr33", "f0ur"]
     completed(client.door, job["id"])
+    assert client.patch(f"/jobs/{job['id']}", {"download_passwords": passwords})
+    assert opens(client.door, job["id"], *words) == [*of_job, "thr33", "f0ur"]
     path = f"/jobs/{job['id']}/output"
     path = f"{path}/{client.get(path)[0]['id']}"
     client.patch(path, {"download_password": ""})
     assert opens(client.door, job["id"], *words) == []
     client.patch(path, {"download_password": passwords})
-    assert opens(client.door, job["id"], *words) == ["0ne", "tw0"]
+    assert opens(client.door, job["id"], *words) == of_output
 
 
 def test_a_password_of_other_letters_is_refused_and_not_told(client: Client) -> None:
@@ -320,6 +334,91 @@ def test_a_callback_with_a_secret_is_the_same_one_once_more(client: Client) -> N
     assert "sw0rdf1sh" not in str(job)
     assert client.patch(f"/jobs/{job['id']}", {"process": True, "callback": callback}) == job
     refused(client.ask("PATCH", f"/jobs/{job['id']}", {"callback": "https://hooks.example/"}), 409)
+
+
+def test_a_job_is_sent_back_as_it_was_told_and_its_callback_stays_the_real_one(client: Client) -> None:
+    callback = "https://me:sw0rdf1sh@hooks.example/?token=abcdefgh"
+
+    def called() -> list[str]:
+        seals = client.door.parts.seals
+        row = parts_of(client.door, job["id"])[0]
+        return [one.url if one.sealed_url is None else seals.opened(one.sealed_url) for one in row.callbacks]
+
+    job = client.post("/jobs", HELD | {"input": [REMOTE], "callback": callback, "download_passwords": ["0ne"]})
+    assert "***" in job["callback"]
+    again = client.patch(f"/jobs/{job['id']}", job | {"notify_status": True})
+    assert (again["callback"], called()) == (job["callback"], [callback])
+    begun = client.patch(f"/jobs/{job['id']}", job | {"process": True, "notify_status": True})
+    assert (begun["process"], begun["callback"], called()) == (True, job["callback"], [callback])
+    assert client.patch(f"/jobs/{job['id']}", begun) == begun
+    assert opens(client.door, job["id"], "0ne") == ["0ne"]
+    refused(client.ask("PATCH", f"/jobs/{job['id']}", begun | {"callback": ""}), 409)
+
+
+def test_parts_are_sent_back_as_they_were_told_and_keep_what_is_secret(client: Client) -> None:
+    target = FTP | OPENS
+    locked = MP4 | {"options": {"download_password": "tw0"}, "output_target": [target]}
+    job = client.post("/jobs", {"process": False, "conversion": [locked], "input": [REMOTE, S3]})
+    path = f"/jobs/{job['id']}"
+    before = parts_of(client.door, job["id"])[1:]
+    for name, part in (("conversions", "conversion"), ("input", "input")):
+        for one in job[part]:
+            assert client.patch(f"{path}/{name}/{one['id']}", one) == one
+    inputs, outputs = parts_of(client.door, job["id"])[1:]
+    assert [one.sealed_access for one in inputs] == [one.sealed_access for one in before[0]]
+    assert all(one.targets[0].sealed_access for one in outputs)
+    assert all(fits("tw0", one.password_hashes[0]) for one in outputs)
+
+
+@pytest.mark.parametrize("name", ["process", "notify_status", "fail_on_input_error", "fail_on_conversion_error"])
+def test_null_is_not_said(client: Client, name: str) -> None:
+    job = client.post("/jobs", {"conversion": [MP4], "input": [REMOTE], name: None})
+    assert job[name] is (name != "notify_status")
+    held = client.post("/jobs", HELD | {"input": [REMOTE], name: None} | {"process": False})
+    usual = client.patch(f"/jobs/{held['id']}", {name: not held[name] if name != "process" else False})
+    again = client.patch(f"/jobs/{held['id']}", {name: None})
+    assert (again[name], again["process"]) == (usual[name], False)
+
+
+@pytest.mark.parametrize("kind", [None, "text/plain", "multipart/form-data", "application/x-www-form-urlencoded"])
+def test_a_body_is_json_whatever_its_header_says(client: Client, kind: str | None) -> None:
+    headers = {} if kind is None else {"Content-Type": kind}
+    said = json.dumps(HELD | {"input": [REMOTE]}).encode()
+    job = told(client.ask("POST", "/jobs", headers=headers, content=said), 201)
+    path = f"/jobs/{job['id']}"
+    more = json.dumps([MP4]).encode()
+    told(client.ask("POST", f"{path}/conversions", headers=headers, content=more), 201)
+    assert told(client.ask("PATCH", path, headers=headers, content=b'{"notify_status": true}'))["notify_status"]
+    said = refused(client.ask("POST", "/jobs", headers=headers, content=b"{no JSON"), 400)["message"]
+    assert "no JSON" in said
+
+
+def test_a_body_that_was_announced_and_has_not_come_is_missed(client: Client) -> None:
+    refused(client.ask("POST", "/jobs", headers={"Content-Length": "50"}, content=b""), 400)
+    assert client.ask("POST", "/jobs", headers={"Content-Length": "0"}, content=b"").status_code == 204
+    assert client.ask("POST", "/jobs", content=b"{}").status_code == 204
+    assert client.ask("POST", "/jobs").status_code == 204
+
+
+def test_outputs_are_asked_for_by_what_they_were_made_of(client: Client) -> None:
+    job = client.post("/jobs", {"conversion": [MP4, {"target": "mp3"}], "input": [REMOTE, REMOTE]})
+    done(client.door, job["id"])
+    path = f"/jobs/{job['id']}/output"
+    every = client.get(path)
+    conversion, source = job["conversion"][1]["id"], job["input"][0]["id"]
+    assert (len(every), client.get(f"{path}?conversion_id=&input_id=")) == (4, every)
+    assert client.get(f"{path}?conversion_id={conversion}") == [
+        one for one in every if one["source"]["conversion"] == conversion
+    ]
+    assert client.get(f"{path}?input_id={source}") == [one for one in every if source in one["source"]["input"]]
+    (one,) = client.get(f"{path}?conversion_id={conversion}&input_id={source}")
+    assert one["source"] == {"conversion": conversion, "input": [source]}
+    assert client.get(f"{path}?conversion_id=nobody's") == client.get(f"{path}?input_id=nobody's") == []
+
+
+def test_a_number_of_a_preset_is_none(client: Client) -> None:
+    said = refused(client.ask("POST", "/jobs", HELD | {"conversion": [MP4 | {"options": {"preset": 7}}]}), 400)
+    assert "preset" in said["message"]
 
 
 def test_a_jobs_token_opens_no_presets_of_its_account(client: Client) -> None:

@@ -50,6 +50,9 @@ def refused(target: str, options: Any, category: str | None = None) -> tuple[str
         ({"constant_rate_factor": 20, "tune": "film", "profile": "high"}, {"crf": 20, "tune": "film"}),
         ({"bframes": 2}, {"encoder_options": {"bframes": "2"}}),
         ({"download_password": "open", "allow_multiple_outputs": True}, {"folder": False}),
+        ({"normalize": True}, {"loudness": -23.0}),
+        ({"normalize": False, "disable_audio": True}, {"loudness": None, "audio_codec": "none"}),
+        ({"start": 90, "end": 100.5}, {"start": 90.0, "end": 100.5}),
         ({}, {"audio_codec": "aac", "video_codec": "h264"}),
     ],
     ids=str,
@@ -78,6 +81,16 @@ def test_what_options_of_a_film_mean(options: dict[str, Any], expected: dict[str
         ("mp4", {"crop_width": 64, "crop_height": 64, "crop_origin_x": 1}, "options.crop_origin_x"),
         ("mp4", {"channel": "mono", "channels": "stereo"}, "options.channel"),
         ("mp4", {"disable_audio": True, "audio_bitrate": 128}, "options.audio_bitrate"),
+        ("mp4", {"disable_audio": True, "normalize": True}, "options.normalize"),
+        ("mp3", {"audio_vbr": True}, "options.audio_vbr"),
+        ("avi", {"merge": True}, "options.merge"),
+        ("mp4", {"output_filename": "a/b"}, "options.output_filename"),
+        ("mp4", {"output_filename": ".."}, "options.output_filename"),
+        ("mp4", {"output_filename": ""}, "options.output_filename"),
+        ("mp4", {"start": True}, "options.start"),
+        ("mp4", {"preset": 7}, "options.preset"),
+        ("compress", {"quality": 50, "compression_level": "low"}, "options.quality"),
+        ("hls", {"audio_codec": "copy"}, "options.audio_codec"),
         ("mp4", {"video_codec": "h265", "tune": "film"}, "options.tune"),
         ("mp4", {"video_codec": "av1", "bframes": 2}, "options.bframes"),
         ("mp4", {"video_bitrate": 900, "constant_rate_factor": 20}, "options.constant_rate_factor"),
@@ -92,7 +105,7 @@ def test_what_options_of_a_film_mean(options: dict[str, Any], expected: dict[str
         ("cut-video", {"cut_points": [{"start": "4", "end": "2"}]}, "options.cut_points"),
         ("cut-video", {"cut_points": [{"start": "1", "end": "2"}], "end_video": "3"}, "options.end_video"),
         ("thumbnail", {"time": "1", "count": 3}, "options.count"),
-        ("thumbnail", {"size": "320x180", "width": 10}, "options.width"),
+        ("thumbnail", {"size": "320x180", "width": 10}, "options.size"),
         ("mp4", ["width"], "options"),
         ("nope", {}, "target"),  # check 7
     ],
@@ -116,6 +129,37 @@ def test_each_input_is_an_output_of_its_own() -> None:
         ((2,), "output.m4v"),
     ]
     assert outputs_of(checked("mp4", None, {}), []) == ()
+
+
+@pytest.mark.parametrize(
+    ("target", "options", "name"),
+    [
+        ("mp4", {"output_filename": "mine"}, "mine.mp4"),
+        ("m4v", {"output_filename": "my.mine"}, "my.mine.m4v"),
+        ("mp3", {"output_filename": 2024}, "2024.mp3"),
+        ("thumbnail", {"output_filename": "mine"}, "mine.png"),
+        ("cut-video", {"output_filename": "mine", "end_video": "3"}, "mine.mov"),
+        ("hls", {"output_filename": "my.mp4"}, "my_mp4"),
+        ("mp4", {}, None),
+    ],
+)
+def test_an_output_is_called_as_its_client_says(target: str, options: dict[str, Any], name: str | None) -> None:
+    (output,) = outputs_of(checked(target, None, options), [FILM])
+    assert output.name == name
+
+
+@pytest.mark.parametrize("target", ["mp4", "hls"])
+def test_inputs_are_merged_into_one_film_where_that_is_asked_for(target: str) -> None:
+    sources = [Source(0, "a.mkv"), Source(1, "b.mp4")]
+    (made,) = outputs_of(checked(target, None, {"merge": True}), sources)
+    assert made.inputs == (0, 1)
+    assert not settings_for("it", made.settings["container"], None, made.settings)[1].unjoinable
+    assert len(outputs_of(checked(target, None, {"merge": False}), sources)) == 2
+
+
+def test_numbers_are_the_text_that_is_meant() -> None:
+    found = checked("cut-video", None, {"cut_points": [{"start": 1, "end": 2.5}], "download_password": 4711}).options
+    assert found == {"cut_points": [{"start": "1", "end": "2.5"}], "download_password": "4711"}
 
 
 def test_what_is_merged_is_one_output() -> None:
@@ -170,7 +214,9 @@ def test_a_package_is_one_zip_too() -> None:
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
-        ({}, {"container": "jpg", "picture": "frame"}),
+        ({}, {"container": "png", "picture": "frame"}),
+        ({"width": 300, "pages": "first", "dpi": 150, "interlace": True}, {"container": "png", "width": 300}),
+        ({"pages": 1}, {"container": "png"}),
         ({"time": "00:00:02.5"}, {"at": (2.5,), "picture": "frame"}),
         ({"count": 1, "size": "320x180"}, {"picture": "frame", "width": 320, "height": 180}),
         ({"count": 4}, {"picture": "thumbnails", "count": 4, "archive": True}),
@@ -196,6 +242,21 @@ def test_each_level_of_compression_is_smaller_than_the_one_before() -> None:
     factors = [settings("compress", {"compression_level": level}).crf or 0 for level in ("low", "medium", "high")]
     assert factors == sorted(factors)
     assert len(set(factors)) == 3
+
+
+def test_the_better_the_quality_the_more_is_kept() -> None:
+    for filename in ("film.mp4", "film.webm"):
+        factors = [settings("compress", {"quality": at}, Source(0, filename)).crf or 0 for at in (100, 75, 50, 25, 1)]
+        assert factors == sorted(set(factors))
+        levels = [
+            settings("compress", {"compression_level": level}, Source(0, filename)).crf
+            for level in ("low", "medium", "high")
+        ]
+        assert factors[1:4] == levels
+    assert settings("compress", {"quality": 30}, Source(0, "a.jpg")).picture_quality == 30
+    bits = [settings("compress", {"quality": at}, Source(0, "a.mp3")).audio_bitrate for at in (1, 50, 100)]
+    assert bits == [64_000, 128_000, 192_000]
+    assert settings("compress", {"quality": 100}, Source(0, "a.mpg")).container == "mpg"
 
 
 @pytest.mark.parametrize(("target", "picture"), [("gif", "animation"), ("png", "frame"), ("bmp", "frame")])

@@ -32,6 +32,14 @@ def test_a_preset_lives_as_its_client_says(door: Asked) -> None:
     assert door.ask("DELETE", f"/v2/presets/{made['id']}").status_code == 404
 
 
+@pytest.mark.parametrize("scope", ["private", "public", None])
+def test_whatever_scope_is_said_it_is_private(door: Asked, scope: str | None) -> None:
+    made = make(door, scope=scope)
+    assert made["scope"] == "private"
+    assert door.ask("PATCH", f"/v2/presets/{made['id']}", made | {"scope": scope}).json() == made
+    assert door.get(f"/v2/presets/{made['id']}", key=None).status_code == 404
+
+
 def test_those_of_the_farm_are_everybodys_and_their_options_are_hidden(door: Asked) -> None:
     make(door)
     for key in ({"key": None}, {}):
@@ -79,7 +87,7 @@ def test_they_are_found_by_words_category_and_target(door: Asked, asked: dict[st
         ({"category": "audio"}, "category"),
         ({"options": {"width": "abc"}}, "options.width"),
         ({"options": {"preset": "h264"}}, "options.preset"),
-        ({"scope": "public"}, "scope"),
+        ({"scope": "everybody's"}, "scope"),
         ({"name": ""}, "name"),
     ],
     ids=str,

@@ -160,6 +160,17 @@ def test_17_a_descriptor_that_cannot_be_is_taken_and_its_input_fails(client: Cli
     assert SECRET not in answer.text + found.message
 
 
+@pytest.mark.parametrize(
+    ("parameters", "name"),
+    [({"file": "in/film of mine.mov"}, "film of mine.mov"), ({"file": "in/"}, ""), ({}, ""), ({"file": 7}, "7")],
+)
+def test_17_a_descriptor_that_cannot_be_is_called_after_its_file(
+    client: Client, parameters: dict[str, Any], name: str
+) -> None:
+    (source,) = client.made(process=False, input=[{**cloud("amazons3"), "parameters": parameters}])["input"]
+    assert (source["status"], source["filename"]) == ("failed", name)
+
+
 def test_a_file_of_google_drive_opens_with_the_pickers_token(client: Client) -> None:
     said = {
         "type": "gdrive_picker",

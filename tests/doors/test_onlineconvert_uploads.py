@@ -9,6 +9,7 @@ import pytest
 from doors.conftest import AskedDoor
 from doors.onlineconvert import FILM, Client
 
+from framemill.api.forms import MOST_FIELD_BYTES
 from framemill.jobs.states import JobState
 from framemill.jobs.uploads import UploadState
 from framemill.services.accounts import Accounts
@@ -116,6 +117,7 @@ def test_15_too_many_inputs_and_too_large_ones_are_refused_and_nothing_of_them_s
     job = client.made(process=False, limits={"input": {"max_file_size": 10}})
     large = client.sent(job)
     assert large.status_code == 402, large.text
+    assert "limits.input.max_file_size" in large.json()["message"]
     assert client.job(job["id"])["input"] == []
     assert files(client) == []
     assert client.sent(job, b"0123456789").status_code == 201
@@ -139,6 +141,35 @@ def test_what_is_no_form_or_has_no_file_is_refused(client: Client) -> None:
     assert without.status_code == 400, without.text
     assert "hunter2" not in without.text
     assert client.job(job["id"])["input"] == []
+
+
+def form(client: Client, job: dict[str, Any], head: bytes, body: bytes) -> Any:
+    """What is answered to a form of that one part."""
+    url = f"{job['server']}/upload-file/{job['id']}".removeprefix("http://farm.example")
+    whole = b"--b\r\nContent-Disposition: form-data; " + head + b"\r\n\r\n" + body + b"\r\n--b--\r\n"
+    headers = {"X-Oc-Token": job["token"], "Content-Type": "multipart/form-data; boundary=b"}
+    return client.door.ask("POST", url, key=None, headers=headers, content=whole)
+
+
+@pytest.mark.parametrize("head", [b'name="file"', b'name="file"; filename=""', b"name=file"])
+def test_the_part_that_is_the_file_needs_no_name(client: Client, head: bytes) -> None:
+    answer = form(client, client.made(process=False), head, FILM)
+    assert answer.status_code == 201, answer.text
+    assert (answer.json()["filename"], answer.json()["size"]) == ("file", len(FILM))
+
+
+def test_a_field_that_is_too_long_is_no_matter_of_limits(client: Client) -> None:
+    job = client.made(process=False)
+    answer = form(client, job, b'name="decrypt_password"', b"x" * (MOST_FIELD_BYTES + 1))
+    assert (answer.status_code, answer.json()["code"]) == (400, 400)
+    assert files(client) == []
+
+
+def test_a_name_is_read_as_its_sender_means_it(client: Client) -> None:
+    answer = form(
+        client, client.made(process=False), b'name="file"; filename="a %22film%22 of %0D%0Amine 100%.mov"', FILM
+    )
+    assert answer.json()["filename"] == 'a "film" of mine 100%.mov'
 
 
 def test_a_file_without_a_length_is_taken_as_it_comes(client: Client) -> None:

@@ -48,6 +48,8 @@ class Door:
     """Where its clients look for it, `/v2`; empty: below its name."""
     knows: Knows | None = None
     """Who asks, by credentials of its own; none: by the farm's keys, as everywhere."""
+    any_type: bool = False
+    """Its `routers` read bodies as JSON, whatever their Content-Type calls them."""
     bytes: tuple[APIRouter, ...] = ()
     """Routes by which much is sent or fetched: they are at `bytes_url`, in the application of bytes, and have no
     `Idempotency-Key`."""
@@ -65,6 +67,8 @@ def opened(door: Door, state: State, once: Once) -> FastAPI:
     app.state = state
     errors.install(app, door.write)
     include(app, *door.routers)
+    if door.any_type:
+        app.add_middleware(AsJson)
 
     def refuse(request: Request, error: FramemillError) -> Response:
         return door.write(request, errors.refused(request, error), error)
@@ -84,6 +88,20 @@ def opened_for_bytes(door: Door, state: State) -> FastAPI:
     app.add_middleware(Foreseen, write=door.write)
     app.add_middleware(Introduced, knows=door.knows)
     return app
+
+
+class AsJson:
+    """Has each body be read as JSON: some clients send that under another type, or under none."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a request."""
+        if scope["type"] == "http" and scope["method"] in {"POST", "PATCH", "PUT"}:
+            kept = [(name, value) for name, value in scope["headers"] if name != b"content-type"]
+            scope["headers"] = [*kept, (b"content-type", b"application/json")]
+        await self._app(scope, receive, send)
 
 
 class Introduced:

@@ -23,6 +23,10 @@ MOST_FIELD_BYTES = 1 << 20
 _BLOCK_BYTES = 1 << 20
 
 
+class FormTooLarge(TooLarge):
+    """Too many parts, or too long a field: whatever may be sent as a file."""
+
+
 @dataclass(frozen=True, slots=True)
 class FormFile:
     """A file of a form, on the disk."""
@@ -49,17 +53,21 @@ class Form:
 
 
 async def keep_form(
-    request: Request, place: Callable[[], Path], bounds: Bounds, hashes: Collection[str] = ("sha256",)
+    request: Request,
+    place: Callable[[], Path],
+    bounds: Bounds,
+    hashes: Collection[str] = ("sha256",),
+    files: Collection[str] = (),
 ) -> Form:
     """Read the form; each file goes to a path that `place` gives, is within `bounds`, and is hashed on its way.
 
-    One that is broken or cut off leaves nothing behind. Raises `WrongUse` for what is no form, `TooLarge`, `DiskFull`,
-    `ClientDisconnect`.
+    `files`: fields that are files even where they come without a filename. A form that is broken or cut off leaves
+    nothing behind. Raises `WrongUse` for what is no form, `TooLarge`, `DiskFull`, `ClientDisconnect`.
     """
     kind, options = parse_options_header(request.headers.get("content-type", ""))
     if kind != b"multipart/form-data" or not options.get(b"boundary"):
         raise WrongUse("Send a form: Content-Type: multipart/form-data, with its boundary.")
-    reading = _Reading(place, bounds, hashes)
+    reading = _Reading(place, bounds, hashes, files)
     parser = MultipartParser(options[b"boundary"], reading.callbacks())  # type: ignore[arg-type]
     try:
         blocks: list[bytes] = []
@@ -91,6 +99,7 @@ class _Reading:
     place: Callable[[], Path]
     bounds: Bounds
     hashes: Collection[str]
+    always: Collection[str]
     fields: list[tuple[str, str]] = field(default_factory=list)
     files: list[FormFile] = field(default_factory=list)
     ended: bool = False
@@ -126,7 +135,7 @@ class _Reading:
     def _begin(self) -> None:
         self._parts += 1
         if self._parts > MOST_PARTS:
-            raise TooLarge(f"The form has more than {MOST_PARTS} parts.")
+            raise FormTooLarge(f"The form has more than {MOST_PARTS} parts.")
         self._headers, self._word = {}, bytearray()
 
     def _name_of_header(self, data: bytes, start: int, end: int) -> None:
@@ -143,7 +152,7 @@ class _Reading:
         kind, self._told = parse_options_header(self._headers.get("content-disposition", b""))
         if kind != b"form-data" or b"name" not in self._told:
             raise WrongUse("A part of the form has no name: Content-Disposition: form-data; name=…")
-        if b"filename" in self._told:
+        if b"filename" in self._told or _word(self._told[b"name"]) in self.always:
             self._draft = Draft(self.place(), self.bounds, self.hashes)
 
     def _data(self, data: bytes, start: int, end: int) -> None:
@@ -152,20 +161,27 @@ class _Reading:
             return
         self._word += data[start:end]
         if len(self._word) > MOST_FIELD_BYTES:
-            raise TooLarge(f"A field of the form holds {MOST_FIELD_BYTES} bytes at most; send more as a file.")
+            raise FormTooLarge(f"A field of the form holds {MOST_FIELD_BYTES} bytes at most; send more as a file.")
 
     def _part_ended(self) -> None:
-        name = self._told[b"name"].decode("utf-8", "replace")
+        name = _word(self._told[b"name"])
         if self._draft is None:
             self.fields.append((name, self._word.decode("utf-8", "replace")))
             return
         draft, self._draft = self._draft, None
-        filename = self._told[b"filename"].decode("utf-8", "replace")
+        filename = _word(self._told.get(b"filename", b""))
         kind = self._headers.get("content-type", b"").decode("latin-1") or None
         self.files.append(FormFile(name, filename, kind, draft.finished()))
 
     def _end(self) -> None:
         self.ended = True
+
+
+def _word(said: bytes) -> str:
+    """A name as its sender means it: browsers escape what would end it, and nothing else (HTML, 4.10.22.7)."""
+    for escaped, meant in ((b"%22", b'"'), (b"%0A", b"\n"), (b"%0D", b"\r")):
+        said = said.replace(escaped, meant)
+    return said.decode("utf-8", "replace")
 
 
 def numbered(folder: Path, stem: str = "form") -> Callable[[], Path]:

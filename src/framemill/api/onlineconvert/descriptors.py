@@ -16,6 +16,9 @@ TIME = r"^(([0-9]{1,4}:)?[0-9]{1,2}:)?[0-9]{1,6}(\.[0-9]{1,9})?$"
 RATIO = r"^[1-9][0-9]{0,5}:[1-9][0-9]{0,5}$"
 SIZE = r"^[1-9][0-9]{1,4}x[1-9][0-9]{1,4}$"
 PASSWORDS = r"^[ -~]{0,1000}$"
+STEM = r"^(?!\.{1,2}$)[^/\\\x00-\x1f]{1,200}$"
+"""The name of a file without its extension, which is no place."""
+PAGES = "^.{0,200}$"
 RESIZING = ("keep_aspect_ratio", "keep_aspect_ratio_crop")
 LEVELS = ("low", "medium", "high")
 """Of compression."""
@@ -23,11 +26,14 @@ MOST_PARTS = 400
 LONGEST_PART = 14_400
 """Seconds."""
 STILLS = ("jpg", "png", "webp", "bmp", "tiff")
+STILL: Container = "png"
+"""Where none is named."""
 
 _KILOBITS = (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160, 192, 224, 256, 320)
 _RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
 _LOSSLESS_RATES = (*_RATES, 88200, 96000, 176400, 192000)
-_SIDE = {"minimum": 16, "maximum": 16_384}  # of the farm's own pictures
+_LONGEST_SIDE = 65_000
+"""As it is published; the farm's own pictures have 16 to 16384, and say so."""
 _FARTHEST = 100_000
 
 
@@ -67,6 +73,7 @@ def for_all() -> Schemas:
     return {
         "preset": text("^.{1,64}$", "Id of a preset of this target: its options, below those that are given here."),
         "download_password": text(PASSWORDS, "Passwords that open the files, separated by commas."),
+        "output_filename": text(STEM, "What the files are called, without extension; else as their input."),
         "allow_multiple_outputs": yes_or_no("Each file is an output; else several files of one input become one zip."),
     }
 
@@ -74,8 +81,8 @@ def for_all() -> Schemas:
 def shape() -> Schemas:
     """Which part of each picture is shown, and how large."""
     return {
-        "width": {"type": "integer", **_SIDE, "description": "Width in pixels."},
-        "height": {"type": "integer", **_SIDE, "description": "Height in pixels."},
+        "width": whole(1, _LONGEST_SIDE, "Width in pixels."),
+        "height": whole(1, _LONGEST_SIDE, "Height in pixels."),
         "resize_handling": one_of(
             RESIZING, "Of width and height together: fit inside, or fill and cut off what is over.", RESIZING[0]
         ),
@@ -86,8 +93,8 @@ def shape() -> Schemas:
         "crop_right": whole(0, _FARTHEST, "Pixels of the source that are cut off at the right."),
         "crop_origin_x": whole(0, _FARTHEST, "Pixels from the left where the crop begins; beside crop_width."),
         "crop_origin_y": whole(0, _FARTHEST, "Pixels from the top where the crop begins; beside crop_height."),
-        "crop_width": whole(1, 65_000, "Width in pixels of the source of what is shown."),
-        "crop_height": whole(1, 65_000, "Height in pixels of the source of what is shown."),
+        "crop_width": whole(1, _LONGEST_SIDE, "Width in pixels of the source of what is shown."),
+        "crop_height": whole(1, _LONGEST_SIDE, "Height in pixels of the source of what is shown."),
         "rotate": one_of_numbers((0, 90, 180, 270), "Degrees, clockwise."),
     }
 
@@ -111,9 +118,14 @@ def heard(container: Container) -> Schemas:
         "channels": one_of(("mono", "stereo"), "Mixed to that."),
         "channel": one_of(("mono", "stereo"), "The same as channels."),
         "frequency": one_of_numbers(known, "Samples a second."),
+        "normalize": yes_or_no("Bring the sound to one loudness, -23 LUFS (EBU R 128)."),
     }
     if not codec.lossless:
-        fitting = tuple(bits for bits in _KILOBITS if not misfit_bits(usual, bits * 1000, known[-1], 2))
+        fitting = tuple(
+            bits
+            for bits in _KILOBITS
+            if any(not misfit_bits(usual, bits * 1000, known[-1], channels) for channels in (1, 2))
+        )
         found["audio_bitrate"] = one_of_numbers(fitting, "Kilobits a second of the sound.")
     return found
 
@@ -141,8 +153,11 @@ def seen(container: Container) -> Schemas:
 
 def film(container: Container) -> Schemas:
     """A file of pictures and sound."""
-    mute = {"disable_audio": yes_or_no("Leave the sound out.")}
-    return {**shape(), **seen(container), **heard(container), **mute, **span(), **for_all()}
+    found = {**shape(), **seen(container), **heard(container), **span(), **for_all()}
+    found["disable_audio"] = yes_or_no("Leave the sound out.")
+    if FITTINGS[container].kind in {"file", "package"}:
+        found["merge"] = yes_or_no("One film of all inputs, one behind the other; else each becomes one of its own.")
+    return found
 
 
 def threshold() -> Schemas:
@@ -185,12 +200,17 @@ def picture(container: Container) -> Schemas:
 def thumbnail() -> Schemas:
     """Pictures of a film."""
     chosen = {
-        "thumbnail_target": one_of(STILLS, "What the pictures are.", STILLS[0]),
+        "thumbnail_target": one_of(STILLS, "What the pictures are.", STILL),
         "time": text(TIME, "Where in the film: HH:MM:SS.mmm, or seconds; else in its middle."),
         "count": whole(1, MOST_PARTS, "How many, spread over the film; instead of time."),
         "size": text(SIZE, "Width and height in pixels that they fit into, 320x180; instead of width and height."),
     }
-    return {**chosen, **shape(), **quality(), **threshold(), **for_all()}
+    passed_over: Schemas = {
+        "pages": text(PAGES, "Of documents: a film has none, and this is passed over."),
+        "dpi": whole(1, 10_000, "Of documents, likewise."),
+        "interlace": yes_or_no("Likewise passed over."),
+    }
+    return {**chosen, **passed_over, **shape(), **quality(), **threshold(), **for_all()}
 
 
 def cut() -> Schemas:
@@ -222,8 +242,11 @@ def compress() -> Schemas:
     """Smaller files of the same kind."""
     kept = ("width", "height", "resize_handling")
     drawn = {name: schema for name, schema in shape().items() if name in kept}
-    level = {"compression_level": one_of(LEVELS, "How much is given up for a smaller file.", "medium")}
-    return {**level, **drawn, **for_all()}
+    chosen = {
+        "compression_level": one_of(LEVELS, "How much is given up for a smaller file.", "medium"),
+        "quality": whole(1, 100, "100 is best; instead of compression_level."),
+    }
+    return {**chosen, **drawn, **for_all()}
 
 
 def _words(kind: Kind) -> tuple[str, ...]:

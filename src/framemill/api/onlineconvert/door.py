@@ -32,5 +32,6 @@ DOOR = Door(
     write=write,
     schemes=SCHEMES,
     knows=known,
+    any_type=True,
     prices=prices_of,
 )

@@ -56,7 +56,8 @@ async def download(  # noqa: PLR0917 - FastAPI passes them by name
     try:
         found, left = await asyncio.to_thread(_found, outputs, (job_id, output_id), path, _password(request), place)
     except PasswordNeeded as error:
-        raise HTTPException(HTTPStatus.UNAUTHORIZED, error.message, ASK) from None
+        told = f"{error.message} Its header here is X-Api2convert-Download-Password."
+        raise HTTPException(HTTPStatus.UNAUTHORIZED, told, ASK) from None
     except (LinkExpired, OutputGone) as error:
         raise HTTPException(HTTPStatus.GONE, error.message) from None
     if left is not None and request.method == "GET":

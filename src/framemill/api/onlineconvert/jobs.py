@@ -10,11 +10,13 @@ from fastapi.responses import JSONResponse
 
 from framemill.api.asked import TheWriter
 from framemill.api.auth import TheCaller, needs
+from framemill.api.bytes.bodies import content_length
 from framemill.api.onlineconvert import mapping, schemas, statuses
 from framemill.api.onlineconvert.answers import listed, told
 from framemill.api.onlineconvert.asked import TheJobs, TheOrders, only_job
 from framemill.api.onlineconvert.reading import several
 from framemill.api.onlineconvert.servers import server_of
+from framemill.errors import WrongUse
 from framemill.jobs.states import JobState
 from framemill.services.jobs import Jobs, Shown
 from framemill.store.listing import JobFilter
@@ -45,6 +47,8 @@ async def create(
     request: Request, jobs: TheJobs, orders: TheOrders, writer: TheWriter, asked: Annotated[Any, Body()] = None
 ) -> Response:
     """A job; it begins at once where nothing is missing, unless `process` is false. Of nothing comes nothing: 204."""
+    if asked is None and content_length(request) and not await request.body():
+        raise WrongUse("The body has not come: send it again, without the offer of another protocol (Upgrade).")
     if asked is None or asked == {}:
         return Response(status_code=204)
     if isinstance(asked, list):

@@ -4,7 +4,7 @@ What opens a client's store, and passwords, are kept sealed; in clear they are o
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import Field, ValidationError
@@ -141,9 +141,9 @@ def marked(conversion: Conversion) -> Mapping[str, Any]:
     return {"conversion": conversion.id}
 
 
-def passwords_in(said: Iterable[str]) -> tuple[str, ...]:
-    """The passwords in what somebody says, where commas stand between them."""
-    return tuple(dict.fromkeys(word for one in said for part in one.split(",") if (word := part.strip())))
+def passwords_in(said: str) -> tuple[str, ...]:
+    """The passwords in an option, where commas stand between them."""
+    return tuple(dict.fromkeys(word for part in said.split(",") if (word := part.strip())))
 
 
 def conversion_of(output: Output) -> str:

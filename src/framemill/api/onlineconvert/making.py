@@ -76,7 +76,8 @@ def outputs_for(
 
 def passwords_of(conversion: Conversion, of_job: Sequence[str]) -> tuple[str, ...]:
     """Those that open what a conversion (opened) makes: its own, with commas between them, and those of its job."""
-    return passwords_in([str(conversion.options.get("download_password") or ""), *of_job])
+    own = passwords_in(str(conversion.options.get("download_password") or ""))
+    return tuple(dict.fromkeys([*own, *of_job]))
 
 
 def callbacks_of(url: str, notify_status: bool, sealed_secret: str | None = None) -> tuple[CallbackRequest, ...]:

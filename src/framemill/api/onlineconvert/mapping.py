@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from framemill.api.onlineconvert import problems, statuses
-from framemill.api.onlineconvert.kept import Conversion, conversion_of, note_of, sent_as
+from framemill.api.onlineconvert.kept import Conversion, Sent, conversion_of, note_of, sent_as
 from framemill.api.onlineconvert.limits import credits_told, limits_told
 from framemill.jobs.model import ChunkRow, Delivery, Input, Output
 from framemill.jobs.settings.pieces import ARCHIVE
@@ -115,7 +115,7 @@ def _target_status(shown: Shown, found: Conversion, rank: int) -> str:
 def input_file(shown: Shown, found: Input) -> dict[str, Any]:
     """An input of a job, without what opens it."""
     sent = sent_as(found)
-    name = found.filename or mask_url(found.uri).rpartition("/")[2].partition("?")[0]
+    name = found.filename or _name_at(found, sent)
     canceled = shown.job.state in {JobState.CANCELLING, JobState.CANCELLED} and found.state is not InputState.READY
     made = moment(made_at(found.id, shown.job.created_at))
     return {
@@ -136,6 +136,12 @@ def input_file(shown: Shown, found: Input) -> dict[str, Any]:
         "parameters": dict(sent.parameters),
         "metadata": dict(sent.metadata),
     }
+
+
+def _name_at(found: Input, sent: Sent) -> str:
+    if sent.type == "cloud" and "://" not in found.uri:  # nothing could be made of what was said of it
+        return str(sent.parameters.get("file") or "").rpartition("/")[2]
+    return mask_url(found.uri).rpartition("/")[2].partition("?")[0]
 
 
 def outputs(shown: Shown, telling: Telling) -> list[dict[str, Any]]:
@@ -234,7 +240,7 @@ def thread(row: ChunkRow, shown: Shown) -> dict[str, Any]:
         "hash": row.key,
         "status": status,
         "info": mask(f"{frames}: {row.message}" if row.message else frames),
-        "exec_time": round(row.seconds or 0.0, 3),
+        "exec_time": round(row.seconds or 0),
         "created_at": moment(made),
         "modified_at": moment(row.committed_at or made),
     }

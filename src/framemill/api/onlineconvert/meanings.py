@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from framemill.errors import InvalidSetting
-from framemill.jobs.encoders.sounds import SOUND_CODECS
+from framemill.jobs.encoders.sounds import SOUND_CODECS, misfit_bits
 from framemill.jobs.settings import Container
 from framemill.jobs.settings.kinds import FITTINGS, usual_audio, usual_video
 
@@ -23,11 +23,11 @@ def settings_of(target: str, container: Container, options: Options) -> Settings
         case "compress":
             return _shape(options) | _smaller(container, options)
         case "hls":
-            return _hls(options) | _film(options) | _archived(options)
+            return _hls(options) | _film(container, options) | _archived(options)
         case _ if FITTINGS[container].kind == "picture":
             return _shape(options) | _span(options) | _picture(container, options)
         case _:
-            return _film(options)
+            return _film(container, options)
 
 
 def option_meant(error: InvalidSetting, options: Options) -> str | None:
@@ -51,6 +51,7 @@ _MADE_OF = {
     "sample_rate": ("frequency",),
     "audio_codec": ("audio_codec", "disable_audio"),
     "picture_quality": ("quality",),
+    "loudness": ("normalize",),
     "at": ("time",),
     "cut_spans": ("cut_points",),
     "cut_seconds": ("length",),
@@ -59,8 +60,8 @@ _MADE_OF = {
 }
 
 
-def _film(options: Options) -> Settings:
-    return _shape(options) | _span(options) | _seen(options) | _heard(options)
+def _film(container: Container, options: Options) -> Settings:
+    return _shape(options) | _span(options) | _seen(options) | _heard(container, options)
 
 
 def _shape(options: Options) -> Settings:
@@ -131,8 +132,8 @@ def _rate(options: Options) -> str:
     return f"{options['framerate']:.9g}"
 
 
-def _heard(options: Options) -> Settings:
-    said = [name for name in _SOUND if name in options]
+def _heard(container: Container, options: Options) -> Settings:
+    said = [name for name in _SOUND if options.get(name, False) is not False]
     if options.get("disable_audio"):
         if said:
             raise _unfit(said[0], f"{said[0]} and disable_audio exclude each other")
@@ -147,11 +148,29 @@ def _heard(options: Options) -> Settings:
         raise _unfit("channel", "channel and channels say different things")
     if mixed:
         found["audio_channels"] = _CHANNELS[mixed.pop()]
+    elif "audio_bitrate" in found and _for_one(container, options, found["audio_bitrate"]):
+        found["audio_channels"] = 1
+    if options.get("normalize"):
+        found["loudness"] = _LOUDNESS
     return found
 
 
+def _for_one(container: Container, options: Options, bits: int) -> bool:
+    """Whether so few bits a second are enough for one channel, and not for two."""
+    codec = options.get("audio_codec", usual_audio(container))
+    if codec not in SOUND_CODECS or SOUND_CODECS[codec].lossless:
+        return False
+    rate = options.get("frequency", _USUAL_RATE)
+    return bool(misfit_bits(codec, bits, rate, 2)) and not misfit_bits(codec, bits, rate, 1)
+
+
+_USUAL_RATE = 48_000
+_LOUDNESS = -23.0
+"""LUFS, of EBU R 128."""
+
+
 _CHANNELS = {"mono": 1, "stereo": 2}
-_SOUND = ("audio_codec", "audio_bitrate", "frequency", "channel", "channels")
+_SOUND = ("audio_codec", "audio_bitrate", "frequency", "channel", "channels", "normalize")
 
 
 def _hls(options: Options) -> Settings:
@@ -233,18 +252,28 @@ _PICTURES = (80, 65, 45)
 
 def _smaller(container: Container, options: Options) -> Settings:
     """Smaller by its kind; what keeps every sample or pixel keeps them."""
-    level = _LEVELS[options.get("compression_level", "medium")]
+    quality = options.get("quality")
+    if quality is not None and "compression_level" in options:
+        raise _unfit("quality", "quality and compression_level exclude each other")
+    level = _LEVELS[options.get("compression_level", "medium")] if quality is None else (100 - quality) // 34
     fitting = FITTINGS[container]
     if fitting.kind == "picture":
-        return {"picture_quality": _PICTURES[level]}
+        return {"picture_quality": quality or _PICTURES[level]}
     codec = usual_audio(container)
     bits = (_FILM_BITS if fitting.video else _SOUND_BITS)[level]
     found: Settings = {} if SOUND_CODECS[codec].lossless else {"audio_bitrate": bits}
     if not fitting.video:
         return found
     factors = _FACTORS.get(usual_video(container))
-    # Older encoders have no such factor: what they take at least is a word.
-    return {**found, **({"quality": "good"} if factors is None else {"crf": factors[level]})}
+    if factors is None:  # older encoders have no such factor: what they take at least is a word
+        return {**found, "quality": "good"}
+    return {**found, "crf": factors[level] if quality is None else _factor(factors, quality)}
+
+
+def _factor(factors: tuple[int, int, int], quality: int) -> int:
+    """The levels lie at 75, 50 and 25 of 100."""
+    best, _, least = factors
+    return round(best + (75 - quality) * (least - best) / 50)
 
 
 def _unfit(name: str, message: str) -> InvalidSetting:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from framemill.api.onlineconvert import meanings
 from framemill.api.onlineconvert.catalogue import Target, target_of
+from framemill.api.onlineconvert.descriptors import PAGES, PASSWORDS, STEM, STILL, TIME
 from framemill.api.onlineconvert.kept import SECRET_OPTIONS
 from framemill.errors import FramemillError, InvalidSetting, WrongUse
 from framemill.jobs.settings import Container, Value
@@ -51,6 +52,7 @@ def checked(target: str, category: str | None, options: object = None, base: str
         unknown = next((name for name in said if name not in meant.options), None)
         if unknown is not None:
             raise _unfit(unknown, f"{meant.name} has no option {unknown[:_LONGEST]!r}; it has: {_named(meant)}.")
+        said = {name: _worded(meant.options[name], value) for name, value in said.items()}
         for name, value in said.items():
             why = misfit(meant.options[name], value)
             if why and name in SECRET_OPTIONS:
@@ -68,7 +70,7 @@ def outputs_of(conversion: Conversion, inputs: Sequence[Source]) -> tuple[Output
     if not inputs:
         return ()
     meant = conversion.meant
-    if meant.name == "merge-streams":
+    if meant.name == "merge-streams" or conversion.options.get("merge"):
         return (_output(conversion, inputs[0], tuple(one.at for one in inputs)),)
     return tuple(_output(conversion, one, (one.at,)) for one in inputs)
 
@@ -111,6 +113,21 @@ def _misfit_fields(schema: Mapping[str, Any], value: Mapping[str, Any]) -> str:
         return f"there is no {_shown(foreign)} in it, but {' and '.join(known)}"
     return next((f"{name}: {why}" for name, one in value.items() if (why := misfit(known[name], one))), "")
 
+
+def _worded(schema: Mapping[str, Any], value: object) -> object:
+    """A value, as the text that is meant by a number: a command line takes `start=90` for one."""
+    match value:
+        case int() | float() if schema.get("pattern") in _WORDS and not isinstance(value, bool):
+            return str(value)
+        case list() if schema["type"] == "array":
+            return [_worded(schema["items"], one) for one in value]
+        case dict() if schema["type"] == "object":
+            known = schema["properties"]
+            return {name: _worded(known[name], one) if name in known else one for name, one in value.items()}
+    return value
+
+
+_WORDS = frozenset({PAGES, PASSWORDS, STEM, TIME})
 
 _IS = {
     "integer": lambda value: isinstance(value, int) and not isinstance(value, bool),
@@ -166,7 +183,7 @@ def _containers(target: Target, options: Mapping[str, Any]) -> tuple[Container, 
 _OF_OPERATIONS: Mapping[str, tuple[Container, ...]] = {
     "cut-video": ("mp4",),
     "merge-streams": ("mp4",),
-    "thumbnail": ("jpg",),
+    "thumbnail": (STILL,),
     "compress": ("mp4", "m4a", "jpg"),
 }
 
@@ -193,21 +210,28 @@ def _output(conversion: Conversion, source: Source, inputs: tuple[int | str, ...
     return OutputRequest(
         inputs=inputs,
         preset=conversion.base,
-        name=f"{_stem(source)}.{meant.suffix}" if meant.suffix not in {"", container} else None,
+        name=_name(conversion, source, container),
         settings={"container": container, **settings},
     )
+
+
+def _name(conversion: Conversion, source: Source, container: Container) -> str | None:
+    """What it is called; none: after its source."""
+    said = conversion.options.get("output_filename")
+    suffix = conversion.meant.suffix or container
+    if said is None and suffix == container:
+        return None
+    stem = PurePosixPath(source.filename or "").stem or "output" if said is None else said
+    # A dot in the name of a folder would be read as a file's.
+    return stem.replace(".", "_") if container == "package" else f"{stem}.{suffix}"
 
 
 def _container_of(conversion: Conversion, source: Source) -> Container:
     """Of an operation: what its input is, where the farm writes that, and can do it there."""
     if conversion.target == "thumbnail":
-        chosen: Container = conversion.options.get("thumbnail_target", "jpg")
+        chosen: Container = conversion.options.get("thumbnail_target", STILL)
         return chosen
     there = FILE_SUFFIXES.get(PurePosixPath(source.filename or "").suffix.lower(), "mp4")
     kind = FITTINGS[there].kind
     fits = conversion.target == "compress" or kind == "file"
     return there if fits else "mp4"
-
-
-def _stem(source: Source) -> str:
-    return PurePosixPath(source.filename or "").stem or "output"

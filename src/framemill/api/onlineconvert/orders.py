@@ -90,17 +90,18 @@ class Orders:
         if shown.job.state is not JobState.HELD:
             self._refuse_changes(shown, asked)
             return shown if asked.download_passwords is None else self._locked(shown, asked.download_passwords)
-        named = asked.model_fields_set
 
         def change(now: Shown) -> JobChanges:
             note = note_of(now.job)
+            named = _named(asked, note)
             told = {name: getattr(asked, name) for name in named & {"process", "notify_status"}}
             if "callback" in named:
                 told["callback"] = mask_url(asked.callback or "")
             changes: dict[str, Any] = {}
             if named & {"callback", "notify_status"}:
                 notifies = told.get("notify_status", note.notify_status)
-                changes["callbacks"] = self._callbacks(now.job, asked, notifies)
+                said = (asked.callback or "") if "callback" in named else None
+                changes["callbacks"] = self._callbacks(now.job, said, notifies)
             if "fail_on_input_error" in named:
                 changes["on_input_error"] = keep_of(asked.fail_on_input_error)
             if "fail_on_conversion_error" in named:
@@ -293,9 +294,9 @@ class Orders:
             changes |= {"options": checked.options, "base": checked.base}
         return found.model_copy(update=changes)
 
-    def _callbacks(self, job: Job, asked: schemas.Terms, notifies: bool) -> tuple[CallbackRequest, ...]:
-        if "callback" in asked.model_fields_set:
-            return self._told(asked.callback or "", notifies)
+    def _callbacks(self, job: Job, said: str | None, notifies: bool) -> tuple[CallbackRequest, ...]:
+        if said is not None:
+            return self._told(said, notifies)
         urls = [one.url if one.sealed_url is None else self.seals.opened(one.sealed_url) for one in job.callbacks]
         return self._told(urls[0] if urls else "", notifies)
 
@@ -314,7 +315,7 @@ class Orders:
             "callback": note.callback,
             "notify_status": note.notify_status,
         }
-        named = asked.model_fields_set - ({"download_passwords"} if job.state is JobState.COMPLETED else set())
+        named = _named(asked, note) - ({"download_passwords"} if job.state is JobState.COMPLETED else set())
         other = sorted(name for name in named if _as_shown(name, getattr(asked, name)) != stands.get(name))
         if other:
             raise Conflict(f"Job {job.id} has begun: {', '.join(other)} can only be changed before that.")
@@ -332,6 +333,11 @@ class Orders:
 
 _IN_CLOUDS = frozenset({"cloud", "gdrive_picker"})
 _TOUCHED = frozenset({"door_data", "callbacks", "on_input_error", "on_output_error"})
+
+
+def _named(asked: schemas.Terms, note: Note) -> set[str]:
+    """What was said. Some clients send a job back as it was told: a callback that they saw masked is none of theirs."""
+    return asked.model_fields_set - ({"callback"} if (asked.callback or "") == note.callback else set())
 
 
 def _as_shown(name: str, said: Any) -> Any:

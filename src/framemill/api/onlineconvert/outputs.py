@@ -1,7 +1,8 @@
 """Routes of a job's outputs."""
 
 import asyncio
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Depends, Request
@@ -11,6 +12,7 @@ from framemill.api.auth import needs
 from framemill.api.onlineconvert import mapping, schemas
 from framemill.api.onlineconvert.answers import listed, telling_of
 from framemill.api.onlineconvert.asked import TheJobs, TheOrders
+from framemill.api.onlineconvert.descriptors import STEM
 from framemill.api.onlineconvert.orders import Orders
 from framemill.api.onlineconvert.reading import several
 from framemill.errors import NotFound, WrongUse
@@ -23,10 +25,17 @@ WRITES = [Depends(needs("jobs:write"))]
 
 
 @routes.get("")
-async def show_all(job_id: str, request: Request, jobs: TheJobs) -> Response:
-    """What was made; none before all of it was."""
+async def show_all(
+    job_id: str, request: Request, jobs: TheJobs, conversion_id: str | None = None, input_id: str | None = None
+) -> Response:
+    """What was made, of that conversion and that input where they are named; none before all of it was."""
     shown = await asyncio.to_thread(jobs.shown, job_id)
-    return listed(mapping.outputs(shown, telling_of(request, shown)))
+    found = mapping.outputs(shown, telling_of(request, shown))
+    return listed([one for one in found if _is_of(one["source"], conversion_id, input_id)])
+
+
+def _is_of(source: Mapping[str, Any], conversion_id: str | None, input_id: str | None) -> bool:
+    return conversion_id in {None, "", source["conversion"]} and input_id in {None, "", *source["input"]}
 
 
 @routes.patch("", dependencies=WRITES)
@@ -76,7 +85,7 @@ def _changed(orders: Orders, job_id: str, asked: Sequence[schemas.ChangedOutput]
 
 
 def _stem(said: str) -> str:
-    if "/" in said or "\\" in said or said in {".", ".."} or any(ord(char) < ord(" ") for char in said):
+    if re.fullmatch(STEM, said) is None:
         raise WrongUse("A filename has no slashes, and is no place: give the name alone, without its extension.")
     return said
 

@@ -21,14 +21,17 @@ _WRITES = [Depends(needs("jobs:write"))]
 _Word = Annotated[str | None, Query(max_length=200)]
 
 
+Scope = Literal["private", "public"] | None
+"""Whatever is said, it is private: the farm's own alone are public."""
+
+
 class NewPreset(Words):
     """Options that are to be kept."""
 
     name: str = Field(min_length=1, max_length=200)
     target: str = Field(min_length=1, max_length=100)
     category: str | None = Field(default=None, max_length=100)
-    scope: Literal["private"] = "private"
-    """The farm's own alone are public."""
+    scope: Scope = None
     options: Named = Field(default={}, repr=False)
 
 
@@ -38,7 +41,7 @@ class ChangedPreset(Words):
     name: str = Field(default="", min_length=1, max_length=200)
     target: str = Field(default="", min_length=1, max_length=100)
     category: str | None = Field(default=None, max_length=100)
-    scope: Literal["private"] = "private"
+    scope: Scope = None
     options: Named = Field(default={}, repr=False)
 
 

@@ -130,7 +130,7 @@ def _passwords(said: list[str] | None) -> list[str] | None:
         return None
     if any(re.fullmatch(PASSWORDS, one) is None for one in said):
         raise ValueError(f"a password fits {PASSWORDS}")
-    return list(passwords_in(said))
+    return [one for one in dict.fromkeys(said) if one]
 
 
 Passwords = Annotated[
@@ -138,7 +138,12 @@ Passwords = Annotated[
     BeforeValidator(lambda said: [said] if isinstance(said, str) else said),
     AfterValidator(_passwords),
 ]
-"""Each may be several, with commas between them; none that is anything: there is to be none."""
+"""Each is one, whatever commas it holds; none that is anything: there is to be none."""
+
+PasswordOption = Annotated[
+    Passwords, BeforeValidator(lambda said: list(passwords_in(said)) if isinstance(said, str) else said)
+]
+"""The same; a text may be several, with commas between them."""
 
 
 class Terms(Words):
@@ -151,6 +156,17 @@ class Terms(Words):
     notify_status: bool = False
     download_passwords: Passwords = Field(default=None, repr=False)
     """All of them; none: it was not said."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _nothing_is_not_said(cls, said: Any) -> Any:
+        """Clients that know all fields of a job send null for those that they say nothing about."""
+        if not isinstance(said, dict):
+            return said
+        return {name: value for name, value in said.items() if value is not None or name not in _SWITCHES}
+
+
+_SWITCHES = frozenset({"process", "notify_status", "fail_on_input_error", "fail_on_conversion_error"})
 
 
 MOST_CONVERSIONS = 100
@@ -173,4 +189,4 @@ class ChangedOutput(Words):
     id: str | None = None
     filename: str | None = Field(default=None, min_length=1, max_length=200)
     """Without its extension."""
-    download_password: Passwords = Field(default=None, repr=False)
+    download_password: PasswordOption = Field(default=None, repr=False)

@@ -12,7 +12,7 @@ from fastapi import APIRouter, Depends, Request
 from framemill.api.asked import Parts
 from framemill.api.auth import TheCaller, needs
 from framemill.api.bytes.bodies import content_length, in_thread
-from framemill.api.forms import Form, FormFile, keep_form
+from framemill.api.forms import Form, FormFile, FormTooLarge, keep_form
 from framemill.api.onlineconvert import mapping
 from framemill.api.onlineconvert.asked import TheOrders
 from framemill.api.onlineconvert.kept import Sent
@@ -58,7 +58,9 @@ async def upload(request: Request, job_id: str, orders: TheOrders, caller: TheCa
         return known
     with _told_as_limit():
         bounds = await asyncio.to_thread(sending.begun, content_length(request))
-        form = await keep_form(request, lambda: uploads.draft(sending.upload_id), bounds, ("sha256", "md5"))
+        form = await keep_form(
+            request, lambda: uploads.draft(sending.upload_id), bounds, ("sha256", "md5"), files={FIELD}
+        )
     return await in_thread(lambda: sending.taken(form))
 
 
@@ -88,7 +90,10 @@ class _Sending:
             raise Conflict(f"The job is {shown.job.state}: files are sent before it is processed.")
         require_room(len(shown.inputs) + 1, shown.job.limits)
         sizes = (shown.job.limits.max_input_bytes, self.place.upload_bytes)
-        bounds = self.place.bounds(min((size for size in sizes if size is not None), default=None))
+        most = min((size for size in sizes if size is not None), default=None)
+        bounds = self.place.bounds(most)
+        if most is not None and most == shown.job.limits.max_input_bytes == bounds.most_bytes:
+            bounds = replace(bounds, why="The job's limits.input.max_file_size allows no more.")
         if length is not None:
             self.uploads.require_fit(max(0, length - _ENVELOPE_BYTES), bounds)
         return bounds
@@ -172,5 +177,7 @@ def _given_up(uploads: Uploads, upload_id: str) -> bool:
 def _told_as_limit() -> Iterator[None]:
     try:
         yield
+    except FormTooLarge as error:
+        raise WrongUse(error.message) from None
     except TooLarge as error:
         raise over_limit(error.message) from None
