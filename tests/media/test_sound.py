@@ -329,6 +329,17 @@ def test_channels_are_mixed_and_rates_kept_or_changed(tmp_path: Path) -> None:
             assert (stream.channels, stream.rate) == (channels, rate)
 
 
+def test_of_many_speakers_that_nobody_names_the_first_ones_are_kept(tmp_path: Path) -> None:
+    source = tmp_path / "sixteen.mkv"  # Matroska does not keep where they stand
+    ramp = "|".join(f"0.0{n:02}*sin(2*PI*t*400)" for n in range(1, 17))
+    run("-f", "lavfi", "-i", f"aevalsrc={ramp}:c=hexadecagonal:d=1", "-c:a", "pcm_s16le", source)
+
+    path, _ = made(source, tmp_path, {"container": "flac", "video_codec": "none"})
+
+    expected = run("-i", source, "-af", "pan=7.1|" + "|".join(f"c{n}=c{n}" for n in range(8)), "-f", "s16le", "-")
+    assert run("-i", path, "-f", "s16le", "-") == expected
+
+
 def test_a_bit_rate_beyond_the_codec_is_refused(tmp_path: Path) -> None:
     run("-f", "lavfi", "-i", "sine=r=16000:d=1", tmp_path / "low.wav")
     settings = {"container": "mp3", "video_codec": "none", "audio_bitrate": 320_000}

@@ -122,7 +122,8 @@ def heard(source: Source, prepared: Prepared, settings: OutputSettings, **readin
         sound = sound.filter("atrim", **cut)
     if channels > MOST_CHANNELS and "channels" in str(facts.get("channel_layout")):
         # Nobody knows where these many speakers stand: the first ones are kept.
-        sound = sound.filter("pan", "7.1|" + "|".join(f"c{n}=c{n}" for n in range(MOST_CHANNELS)))
+        # By its name: what is said without one is escaped once too often for `=`.
+        sound = sound.filter("pan", args="7.1|" + "|".join(f"c{n}=c{n}" for n in range(MOST_CHANNELS)))
     layout = channel_layout(settings, facts)
     sound = sound if layout is None else sound.filter("aformat", channel_layouts=layout)
     lead = unheard_lead(settings, facts)
