@@ -194,7 +194,8 @@ def look(
         light=colour.light if colour.dynamic == "PQ" else "",
         base_layer=bool(colour.dolby_vision),
     )
-    if colour.dynamic != "SDR" and _bits(target) == _SDR_BITS and settings.tone_map == "auto":
+    kept = settings.pix_fmt == "source" and _bits(was) == _SDR_BITS  # 8 bits of high range are wanted as they are
+    if colour.dynamic != "SDR" and _bits(target) == _SDR_BITS and settings.tone_map == "auto" and not kept:
         told.append(f"High dynamic range ({colour.dynamic}) becomes standard: BT.709, tone-mapped by the Hable curve.")
         mapped = {"matrix": "gbr" if rgb_out else "bt709", "primaries": "bt709", "transfer": "bt709"}
         steps = (*_tone_mapped(colour, levels, odd=bool(size[0] % 2 or size[1] % 2)), *_WITHOUT_LIGHT)

@@ -175,6 +175,12 @@ def test_without_tone_mapping_the_values_stay() -> None:
     assert (found.steps, found.transfer, found.mastering) == ((), "smpte2084", MASTER)
 
 
+def test_eight_bits_of_high_dynamic_range_stay_where_the_sources_pixels_are_asked_for() -> None:
+    found = seen(HLG, pix_fmt="source", qp=0)
+    assert (found.steps, found.dynamic, found.told) == ((), "HLG", seen(HD).told)
+    assert seen(HLG).dynamic == "SDR"
+
+
 def test_rgb_becomes_what_players_take_a_picture_of_that_size_for() -> None:
     for size, matrix in (((1920, 1080), "bt709"), ((640, 480), "smpte170m")):
         found = seen(Colour(), size=(1920, 1080), to=size, formats=("rgb24", "yuv420p"), levels="pc")
