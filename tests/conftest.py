@@ -17,15 +17,6 @@ gc.disable()
 
 
 @pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """The tests of a file share a farm, and go to one process (`--dist loadgroup`), where no folder has said more."""
-    if config.getoption("dist", "no") == "loadgroup":
-        for item in items:
-            if item.get_closest_marker("xdist_group") is None:
-                item.add_marker(pytest.mark.xdist_group(item.path.stem))
-
-
-@pytest.hookimpl(trylast=True)
 def pytest_collection_finish() -> None:
     """Look for garbage from now on, and only among what the tests make."""
     gc.freeze()

@@ -21,7 +21,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.service)
             item.add_marker(pytest.mark.farm)
-            item.add_marker(pytest.mark.xdist_group("doors"))  # and to one process, so that there is one such farm
             item.add_marker(pytest.mark.timeout(900))  # whichever is first waits for the farm's start, too
 
 
