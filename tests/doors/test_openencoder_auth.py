@@ -20,6 +20,8 @@ Asked = Any
 
 FIRST_PASSWORD, PASSWORD, NEW = "a first password", "the one I chose", "new"
 HERE = {"Host": "localhost:8000"}
+ELSEWHERE = {"Host": "farm.example", "X-Forwarded-For": "198.51.100.7"}
+NOT_VALID = "The token is not valid; log in again."
 
 
 @pytest.fixture
@@ -69,18 +71,15 @@ def test_check_1_what_it_is_needs_no_token(door: Asked) -> None:
     ("headers", "message"),
     [
         ({}, "cookie token is empty"),
-        ({"Authorization": "Bearer garbage"}, None),
-        ({"Authorization": "Bearer gar.ba.ge"}, None),
-        ({"Cookie": "jwt=gar.ba.ge"}, None),
+        *(({"Authorization": f"Bearer {text}"}, NOT_VALID) for text in ("garbage", "gar.ba.ge", "null", "undefined")),
+        ({"X-API-Key": "garbage"}, NOT_VALID),
+        ({"Cookie": "jwt=gar.ba.ge"}, NOT_VALID),
     ],
 )
-def test_check_3_without_a_token_nothing_is_shown(door: Asked, headers: dict[str, str], message: str | None) -> None:
+def test_check_3_without_a_token_nothing_is_shown(door: Asked, headers: dict[str, str], message: str) -> None:
     told = door.get("/api/jobs", key=None, headers=headers)
 
-    assert told.status_code == 401
-    assert told.json().keys() == {"code", "message"}
-    assert told.json()["code"] == 401
-    assert told.json()["message"] == (message or told.json()["message"]) != ""
+    assert (told.status_code, told.json()) == (401, {"code": 401, "message": message})
     assert told.headers["www-authenticate"] == "JWT realm=openencoder"
 
 
@@ -222,12 +221,37 @@ def test_registration_is_open_on_this_machine_alone(
     assert told.status_code == status, told.text
 
 
-@pytest.mark.parametrize("asked", [{}, {"username": "u1"}, {"username": "u1", "password": ""}, {"password": "abc"}])
-def test_who_registers_says_who_they_are(door: Asked, asked: dict[str, str]) -> None:
-    told = door.post("/api/register", asked, key=None, headers=HERE)
+@pytest.mark.parametrize("registration", ["here", "closed"])
+def test_an_admin_makes_users_from_anywhere(door: Asked, registration: str) -> None:
+    """As the page of users does, by the route by which others register."""
+    with_parts(door, registration=registration)
+    admin, operator = token_of(door, "boss", "admin"), token_of(door, "u1", "operator")
 
-    assert told.status_code == 400
-    assert told.json()["error"]
+    def make(name: str, bearer: str) -> Any:
+        return door.post("/api/register", {"username": name, "password": "abc"}, bearer=bearer, headers=ELSEWHERE)
+
+    made = make("u2", admin)
+    assert (made.status_code, made.json()) == (200, {"user": "u2", "message": "User registered"})
+    assert claims_of(login(door, "u2", "abc").json()["token"])["role"] == "guest"
+    assert [make("u3", bearer).status_code for bearer in (operator, "null", "undefined", "gar.ba.ge")] == [403] * 4
+
+
+@pytest.mark.parametrize("bearer", ["null", "undefined", "gar.ba.ge"])
+def test_a_page_that_has_no_token_says_so_in_its_own_way_and_its_user_may_register(door: Asked, bearer: str) -> None:
+    told = door.post("/api/register", {"username": "u1", "password": "abc"}, bearer=bearer, headers=HERE)
+
+    assert told.status_code == 200
+
+
+@pytest.mark.parametrize("lacking", ["username", "password"])
+def test_who_registers_says_who_they_are(door: Asked, lacking: str) -> None:
+    said = {"username": "u1", "password": "abc"}
+    missing = {name: value for name, value in said.items() if name != lacking}
+
+    for asked in (missing, {**said, lacking: ""}, {**said, lacking: None}):
+        told = door.post("/api/register", asked, key=None, headers=HERE)
+        assert (told.status_code, "'required'" in told.json()["error"]) == (400, True)
+        assert f"'{lacking.capitalize()}'" in told.json()["error"]
 
 
 @pytest.mark.parametrize("name", ["admin", "Admin", " admin"])
@@ -267,6 +291,41 @@ def test_whoever_has_the_first_admins_name_alone_is_a_user_like_others(door: Ask
     assert door.ask("PUT", "/api/users/1", {"active": False, "role": ""}).status_code == 404
     assert door.ask("PUT", "/api/users/2", {"active": False, "role": ""}).json()["active"] is False
     assert users.shown(impostor.id).disabled_at is not None
+
+
+def test_the_first_admin_is_number_1_whatever_they_are_called(fresh: Asked) -> None:
+    choose(fresh, FIRST_PASSWORD, PASSWORD)
+    token = login(fresh).json()["token"]
+    renamed = {"username": "root", "current_password": PASSWORD}
+    assert fresh.ask("PUT", "/api/me", renamed, bearer=token).status_code == 200
+    Users(fresh.database, ADMIN).create("admin", password=PASSWORD, role="admin")
+
+    root = {"id": 1, "username": "root", "role": "admin", "active": True}
+    assert fresh.ask("PUT", "/api/users/1", {"active": False, "role": "guest"}).json() == root
+    assert [(user["id"], user["username"]) for user in fresh.get("/api/users").json()["users"]] == [
+        (2, "admin"),
+        (1, "root"),
+    ]
+    assert fresh.get("/api/users?page=2&count=1").json()["users"] == [root]
+    assert fresh.ask("PUT", "/api/users/2", {"active": False, "role": ""}).json()["active"] is False
+
+
+@pytest.mark.parametrize("seen", ["listed", "renamed"])
+def test_a_first_admin_from_before_is_number_1_from_the_first_look_on(door: Asked, seen: str) -> None:
+    """Of a store in which nothing says so but the name."""
+    users = Users(door.database, ADMIN)
+    users.create("u1")
+    first = users.create("admin", password=PASSWORD, role="admin")
+
+    if seen == "listed":
+        assert door.get("/api/users").json()["users"][-1]["username"] == "admin"
+        users.changed(first.id, name="root")
+    else:
+        renamed = {"username": "root", "current_password": PASSWORD}
+        assert door.ask("PUT", "/api/me", renamed, bearer=login(door).json()["token"]).status_code == 200
+
+    told = [(user["id"], user["username"]) for user in door.get("/api/users").json()["users"]]
+    assert told == [(2, "u1"), (1, "root")]
 
 
 def test_whoever_guesses_the_password_of_a_token_they_found_has_to_wait(door: Asked) -> None:

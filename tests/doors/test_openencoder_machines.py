@@ -40,6 +40,7 @@ class Cloud:
         self.owners = [7]
         self.lent: dict[int, LentMachine] = {}
         self.refuses = False
+        self.kinds = [("512mb", MONTHLY)]
         self.asked: list[tuple[str, str, int]] = []
 
     def machines(self) -> Sequence[LentMachine]:
@@ -71,7 +72,7 @@ class Cloud:
         return [Region(slug="nyc1", name="New York 1", sizes=("32gb", "16gb"), available=True)]
 
     def sizes(self) -> Sequence[MachineSize]:
-        return [MachineSize(slug="512mb", available=True, price_hourly=HOURLY, price_monthly=MONTHLY)]
+        return [MachineSize(slug=s, available=True, price_hourly=HOURLY, price_monthly=m) for s, m in self.kinds]
 
     def networks(self) -> Sequence[Network]:
         return [Network(id="uuid", name="default")]
@@ -148,6 +149,31 @@ def test_check_20_what_the_cloud_has(rented: Asked) -> None:
         "sizes": [{"slug": "512mb", "available": True, "price_monthly": MONTHLY, "price_hourly": HOURLY}]
     }
     assert rented.get("/api/machines/vpc").json() == {"vpcs": [{"id": "uuid", "name": "default"}]}
+
+
+def test_what_several_machines_cost_is_told_as_people_write_it(rented: Asked) -> None:
+    """0.00744 ten times is 0.07440000000000001 to a computer."""
+    rented.post("/api/machines", {**NEW, "count": 10})
+
+    assert rented.get("/api/machines/pricing").json()["pricing"]["price_hourly"] == 0.0744
+
+
+def test_sizes_are_told_from_the_cheapest_on(rented: Asked, cloud: Cloud) -> None:
+    cloud.kinds = [("s-8gb", 48.0), ("s-2gb", 12.0), ("c-2gb", 12.0), ("s-1gb", 5.0)]
+
+    told = [one["slug"] for one in rented.get("/api/machines/sizes").json()["sizes"]]
+
+    assert told == ["s-1gb", "c-2gb", "s-2gb", "s-8gb"]
+
+
+@pytest.mark.parametrize("lacking", ["provider", "size", "count"])
+def test_what_is_empty_is_missing(rented: Asked, lacking: str) -> None:
+    missing = {name: value for name, value in NEW.items() if name != lacking}
+    expected = f"Key: 'request.{lacking.capitalize()}' Error:Field validation for '{lacking.capitalize()}'"
+
+    for asked in (missing, {**NEW, lacking: None}, *([] if lacking == "count" else [{**NEW, lacking: ""}])):
+        told = rented.post("/api/machines", asked)
+        assert (told.status_code, told.json()["error"].startswith(expected)) == (400, True), told.text
 
 
 def test_the_region_is_the_one_asked_for_else_that_of_the_settings(rented: Asked, cloud: Cloud) -> None:

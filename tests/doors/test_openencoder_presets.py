@@ -142,7 +142,7 @@ def test_pages_are_of_ten_or_of_as_many_as_are_asked_for(door: Any) -> None:
         ({"output": "../film.mp4"}, "name of a file"),
         ({"output": "film.exe"}, "exe"),
         ({"data": json.dumps({"video": {"speed": "2"}})}, "speed"),
-        ({"name": ""}, "name"),
+        ({"name": ""}, "Name"),
     ],
 )
 def test_what_cannot_be_encoded_is_refused_when_it_is_saved(said: dict[str, str], why: str, door: Any) -> None:
@@ -171,3 +171,20 @@ def test_one_that_is_not_active_is_not_offered_and_can_be_named(door: Any) -> No
     door.post("/api/presets", {**WHOLE, "active": False})
     job = door.post("/api/jobs", {"preset": WHOLE["name"], "source": "a.mp4", "dest": "b/"}).json()["job"]
     assert job["status"] == "queued"
+
+
+@pytest.mark.parametrize("lacking", ["name", "data"])
+def test_what_is_empty_is_missing(lacking: str, door: Any) -> None:
+    without = {name: value for name, value in WHOLE.items() if name != lacking}
+    expected = f"Error:Field validation for '{lacking.capitalize()}' failed on the 'required' tag"
+    for said in (without, {**WHOLE, lacking: ""}, {**WHOLE, lacking: None}):
+        answer = door.post("/api/presets", said)
+        assert (answer.status_code, expected in answer.json()["error"]) == (400, True), answer.text
+
+
+def test_what_may_be_left_out_may_be_null(door: Any) -> None:
+    said = {**WHOLE, "description": None, "output": None, "active": None}
+    assert door.post("/api/presets", said).json()["preset"] == {
+        **{"id": 6, "name": WHOLE["name"], "data": CRF},
+        **{"description": "", "output": "preset name.mp4", "active": True},
+    }

@@ -27,6 +27,8 @@ class Numbered(NamedTuple):
 
     number: int
     shown: Shown
+    reused: int = 0
+    """Of `shown.frames`, those that were not encoded for it."""
 
 
 class NumberedPage(NamedTuple):
@@ -59,9 +61,10 @@ class NumberedJobs(Jobs):
         """The job that has it, with all its parts."""
         with self._database.reading() as conn:
             job_id = numbers.with_number(conn, self._door, KIND, number)
+            reused = {} if job_id is None else doors.reused_of_jobs(conn, [job_id])
         if job_id is None:
             raise NotFound(f"There is no job {number}.")
-        return Numbered(number, self.shown(job_id))
+        return Numbered(number, self.shown(job_id), reused.get(job_id, 0))
 
     def page(self, page: int, count: int) -> NumberedPage:
         """That many of the jobs, newest first; pages count from 1."""
@@ -69,8 +72,9 @@ class NumberedJobs(Jobs):
             total = sum(tally.tally_jobs(conn, self._caller.sees, self._door).values())
             jobs = tally.nth_jobs(conn, self._caller.sees, self._door, (page - 1) * count, count)
             shown = self._shown(conn, jobs)
-            known = numbers.numbers_of(conn, self._door, KIND, [job.id for job in jobs])
-        return NumberedPage(total, [Numbered(known[one.job.id], one) for one in shown])
+            ids = [job.id for job in jobs]
+            known, reused = numbers.numbers_of(conn, self._door, KIND, ids), doors.reused_of_jobs(conn, ids)
+        return NumberedPage(total, [Numbered(known[one.job.id], one, reused.get(one.job.id, 0)) for one in shown])
 
     def tally(self) -> Mapping[tuple[str, bool], int]:
         """How many jobs there are, by state and whether they are tried again."""

@@ -88,25 +88,26 @@ class Users:
             found = rows.list_users(conn, None, cursor, limit + 1)
         return found[:limit], found[limit - 1].id if len(found) > limit else None
 
-    def paged(self, offset: int, limit: int) -> tuple[Sequence[User], int]:
-        """So many users, newest first, after those that are passed over, with the first admin last; and how many there
-        are of all. Raises likewise."""
+    def paged(self, offset: int, limit: int, *, last: str | None = None) -> tuple[Sequence[User], int]:
+        """So many users, newest first, after those that are passed over, with the one of the id `last` last; and how
+        many there are of all. Raises likewise."""
         self._caller.need_admin()
         with self._database.reading() as conn:
-            return rows.page_of_users(conn, offset, limit, last=FIRST), rows.count_users(conn)
+            return rows.page_of_users(conn, offset, limit, last=last), rows.count_users(conn)
 
-    def ids(self) -> Sequence[str]:
-        """Those of all users but the first admin, oldest first. Raises likewise."""
+    def ids(self, *, but: str | None = None) -> Sequence[str]:
+        """Those of all users but that one, oldest first. Raises likewise."""
         self._caller.need_admin()
         with self._database.reading() as conn:
-            return rows.user_ids(conn, but=FIRST)
+            return rows.user_ids(conn, but=but)
 
     def first(self) -> User:
-        """The first admin. Raises `NotFound` as long as there is none, and `Forbidden` unless an admin asks."""
+        """The first admin, by their name: a user of that name who is no admin, as there may be from before, is not.
+        Raises `NotFound` as long as there is none, and `Forbidden` unless an admin asks."""
         self._caller.need_admin()
         with self._database.reading() as conn:
             found = rows.find_user(conn, FIRST)
-        if found is None or not is_first(found):
+        if found is None or (found.name, found.role) != (FIRST, "admin"):
             raise NotFound("Nobody is the first admin yet.")
         return found
 
@@ -186,11 +187,6 @@ class Users:
         if user is None:
             raise NotFound(f"There is no user {user_id!r}.")
         return user
-
-
-def is_first(user: User) -> bool:
-    """Whether that is the first admin: a user of that name who is no admin, as there may be from before, is not."""
-    return user.name == FIRST and user.role == "admin"
 
 
 def _require_name(name: str, role: Role) -> None:

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, and_, delete, func, select
 
 from framemill.jobs.model import Input, Output
-from framemill.jobs.states import ACTIVE_JOB
+from framemill.jobs.states import ACTIVE_JOB, ChunkState
 from framemill.store.jobs import FOUND
 from framemill.store.queue import WORKING_JOB
 from framemill.store.rows import from_row, upsert
@@ -38,6 +38,19 @@ def frames_of_jobs(conn: Connection, job_ids: Sequence[str]) -> dict[str, tuple[
         .group_by(jobs.c.id)
     )
     return {job_id: (int(done), int(planned)) for job_id, done, planned in conn.execute(counted)}
+
+
+def reused_of_jobs(conn: Connection, job_ids: Sequence[str]) -> dict[str, int]:
+    """How many frames of those jobs' last attempts another job had encoded, or an attempt before: their chunks took no
+    time. A job without such is not in it."""
+    this_attempt = and_(chunks.c.job_id == jobs.c.id, chunks.c.attempt == jobs.c.attempt)
+    counted = (
+        select(jobs.c.id, func.sum(chunks.c.frames_done))
+        .join(chunks, this_attempt)
+        .where(jobs.c.id.in_(job_ids), chunks.c.state == ChunkState.COMMITTED, func.coalesce(chunks.c.seconds, 0) == 0)
+        .group_by(jobs.c.id)
+    )
+    return {job_id: int(frames) for job_id, frames in conn.execute(counted)}
 
 
 def count_active(conn: Connection, account: str | None = None) -> dict[str, int]:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection, and_, delete, func, or_, select, update
+from sqlalchemy import Connection, delete, func, or_, select, update
 
 from framemill.errors import Conflict
 from framemill.jobs.accounts import Session, User
@@ -52,11 +52,10 @@ def list_users(conn: Connection, account: str | None, before: str | None, limit:
     return [from_row(User, row) for row in conn.execute(page).mappings()]
 
 
-def page_of_users(conn: Connection, offset: int, limit: int, *, last: str) -> Sequence[User]:
-    """So many users of all accounts after those that are passed over, newest first; the admin called `last` comes
+def page_of_users(conn: Connection, offset: int, limit: int, *, last: str | None) -> Sequence[User]:
+    """So many users of all accounts after those that are passed over, newest first; the one of the id `last` comes
     last."""
-    is_last = and_(users.c.name == last, users.c.role == "admin")
-    page = select(users).order_by(is_last, users.c.id.desc()).offset(offset).limit(limit)
+    page = select(users).order_by(users.c.id == last, users.c.id.desc()).offset(offset).limit(limit)
     return [from_row(User, row) for row in conn.execute(page).mappings()]
 
 
@@ -66,10 +65,9 @@ def count_users(conn: Connection) -> int:
     return counted
 
 
-def user_ids(conn: Connection, *, but: str) -> Sequence[str]:
-    """The ids of all users but the admin of that name, oldest first."""
-    others = or_(users.c.name != but, users.c.role != "admin")
-    return conn.execute(select(users.c.id).where(others).order_by(users.c.id)).scalars().all()
+def user_ids(conn: Connection, *, but: str | None) -> Sequence[str]:
+    """The ids of all users but that one, oldest first."""
+    return conn.execute(select(users.c.id).where(users.c.id != (but or "")).order_by(users.c.id)).scalars().all()
 
 
 def remove_user(conn: Connection, user_id: str) -> bool:

@@ -1,9 +1,9 @@
 """What this door's routes are handed."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Depends, Request
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
 
 from framemill.api.asked import Parts
 from framemill.api.auth import Keys, TheCaller
@@ -21,9 +21,14 @@ MOUNT = "/api"
 
 
 class Words(BaseModel):
-    """What clients send: what they say beside is passed over, as it is there."""
+    """What clients send: what they say beside is passed over, as it is there, and null is as if it were not said."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_nulls(cls, said: Any) -> Any:
+        return {name: value for name, value in said.items() if value is not None} if isinstance(said, dict) else said
 
 
 async def _jobs(parts: Parts, caller: TheCaller, ids: TheIds) -> NumberedJobs:

@@ -12,13 +12,15 @@ from pydantic import Field
 from starlette.datastructures import FormData
 
 from framemill.api.asked import Parts
-from framemill.api.auth import Keys, Known, TheCaller, given_key
+from framemill.api.auth import Keys, Known, TheCaller, caller_of, given_key
 from framemill.api.openencoder.asked import TheUsers, Words
 from framemill.api.openencoder.refused import Refused, Unknown, coded
-from framemill.api.openencoder.tokens import PURPOSE, Token, session_of, written
+from framemill.api.openencoder.tokens import NOT_VALID, PURPOSE, Token, session_of, written
+from framemill.api.openencoder.users import first_admin
 from framemill.api.parts import ApiParts
 from framemill.api.urls import client_address
 from framemill.errors import Conflict, Forbidden, KeyRefused, TooMany, WrongUse
+from framemill.services.keys import is_whole
 from framemill.services.newcomers import Newcomers
 from framemill.services.passwords import LONGEST
 from framemill.services.sessions import Sessions
@@ -41,7 +43,7 @@ async def knows(request: Request) -> Known:
     if not text:
         raise Unknown("cookie token is empty")
     if text.count(".") != 2:  # noqa: PLR2004 - as in every JSON web token, and in no key
-        return await _keys(request).known(text)
+        return await _known_by_key(request, text)
     session_id = session_of(_key(request), text, datetime.now(UTC))
     caller, account = await asyncio.to_thread(_keys(request).sessions.caller_in, session_id)
     return Known(caller, account.quotas)
@@ -81,8 +83,8 @@ class Myself(Words):
 
 @routes.post("/register")
 async def register(asked: NewUser, parts: Parts, request: Request) -> dict[str, str]:
-    """As a guest."""
-    if not _may_register(parts, request):
+    """As a guest. An admin's page of users makes them so, too."""
+    if not (_may_register(parts, request) or await _is_admin(request)):
         told = "Registration is closed here: ask an admin, or have FRAMEMILL_REGISTRATION=open set."
         raise Refused(403, {"message": told, "error": told})
     newcomers = Newcomers(parts.database, failed=_keys(request).sessions.failed)
@@ -155,6 +157,7 @@ async def change_me(
     _refuse_unlike(asked.new_password or "", asked.verify_password if asked.new_password else None)
     user_id = caller.actor.removeprefix(_USER)
     before = await asyncio.to_thread(users.shown, user_id)
+    await asyncio.to_thread(first_admin, parts.database)  # who is, stays so under another name
     name = asked.username if asked.username not in {"", before.name} else None
     password = asked.new_password or None
     try:
@@ -180,6 +183,16 @@ def _given(request: Request) -> str:
     return given_key(request) or request.query_params.get("token") or request.cookies.get("jwt") or ""
 
 
+async def _known_by_key(request: Request, text: str) -> Known:
+    try:
+        return await _keys(request).known(text)
+    except KeyRefused:
+        if is_whole(text):
+            raise
+        # Nobody's key, then, but what a page sends that has lost its token: `null`, `undefined`.
+        raise Unknown(NOT_VALID) from None
+
+
 def _choose(sessions: Sessions, parts: ApiParts, asked: NewPassword, place: str) -> None:
     newcomers = _newcomers(parts)
     try:
@@ -189,6 +202,7 @@ def _choose(sessions: Sessions, parts: ApiParts, asked: NewPassword, place: str)
         if not newcomers.is_first(asked.username, asked.current_password):
             raise
         newcomers.claimed(asked.current_password, asked.new_password, SHORTEST)
+        first_admin(parts.database)
         return
     users, user_id = Users(parts.database, opened.caller), opened.caller.actor.removeprefix(_USER)
     users.changed_by_themselves(user_id, asked.current_password, password=asked.new_password, shortest=SHORTEST)
@@ -232,6 +246,14 @@ def _may_register(parts: ApiParts, request: Request) -> bool:
     headers = request.headers
     here = is_loopback(f"//{headers.get('host', '')}") and is_loopback(headers.get("origin", "//localhost"))
     return here and not any(name in _FORWARDED or name.startswith("x-forwarded-") for name in headers)
+
+
+async def _is_admin(request: Request) -> bool:
+    """Whether an admin asks; a token that is none is nobody's."""
+    try:
+        return (await caller_of(request)).admin
+    except (KeyRefused, Forbidden):
+        return False
 
 
 def _newcomers(parts: ApiParts) -> Newcomers:

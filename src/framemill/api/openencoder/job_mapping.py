@@ -44,6 +44,8 @@ ROWS = (
 """Every status, in the order in which they are counted."""
 
 _WHOLE, _ALMOST = 100, 99
+_UNKNOWN_ERROR = -1313558101
+"""ffmpeg's `AVERROR_UNKNOWN`: the sentence beside it says more than any of its numbers."""
 _XID_SECONDS = 4
 """Bytes at the beginning of a guid that tell when it was made (https://github.com/rs/xid)."""
 
@@ -102,6 +104,8 @@ def told(found: Numbered, now: datetime, live: Mapping[str, Any] | None = None) 
     job = shown.job
     facts = next((one.facts for one in shown.inputs if one.facts), None)
     frames = _frames(shown, live or {})
+    encoded = max(0, frames - found.reused)
+    error = (mask(job.message or "") or job.reason) if job.state is JobState.FAILED else None
     seconds = _encoding_seconds(job, now)
     return {
         "id": found.number,
@@ -111,13 +115,13 @@ def told(found: Numbered, now: datetime, live: Mapping[str, Any] | None = None) 
         "status": status_of(job),
         "source": note.source,
         "destination": note.dest,
-        "probe": None if facts is None else json.dumps(facts, ensure_ascii=False),
+        "probe": _probe(facts, error),
         "options": note.options,
         "progress": progress(shown, frames),
-        "speed": _speed(facts, frames, shown.frames_planned, seconds),
-        "fps": round(frames / seconds, 2) if frames and seconds else None,
+        "speed": _speed(facts, encoded, shown.frames_planned, seconds),
+        "fps": round(encoded / seconds, 2) if encoded and seconds else None,
         "streaming": note.streaming,
-        "error": (mask(job.message or "") or job.reason) if job.state is JobState.FAILED else None,
+        "error": error,
     }
 
 
@@ -146,6 +150,14 @@ def _encoding_seconds(job: Job, now: datetime) -> float:
     """How long it has been encoded, in this attempt."""
     before = job.timings.get(JobState.ENCODING.value, 0.0)
     return before + (max(0.0, (now - job.entered_at).total_seconds()) if job.state is JobState.ENCODING else 0.0)
+
+
+def _probe(facts: Mapping[str, Any] | None, error: str | None) -> str | None:
+    """What ffprobe would tell of the source; of one that nobody has read, why the job has failed, as it tells that:
+    pages show it, and know no other field."""
+    if facts is None and error is not None:
+        facts = {"error": {"code": _UNKNOWN_ERROR, "string": error}}
+    return None if facts is None else json.dumps(facts, ensure_ascii=False)
 
 
 def _speed(facts: Mapping[str, Any] | None, frames: int, planned: int, seconds: float) -> str | None:

@@ -20,6 +20,8 @@ TAGS = ("openencoder", "openencoder-worker")
 """Of every machine: the first as the document has it, the second as the original."""
 MOST = 10
 """Machines of one request."""
+_HOURLY_DIGITS, _CENTS = 5, 2
+"""Behind the point: clouds charge fractions of a cent by the hour."""
 
 T = TypeVar("T")
 
@@ -92,15 +94,17 @@ def _routes(prefix: str) -> APIRouter:
 
     @routes.get("/sizes", dependencies=[_LENDS])
     async def sizes(lender: TheLender) -> dict[str, Any]:
-        """What kinds there are."""
-        return {"sizes": [one.model_dump(mode="json") for one in await _answer(lender.sizes)]}
+        """What kinds there are, from the cheapest on."""
+        found = sorted(await _answer(lender.sizes), key=lambda one: (one.price_monthly, one.slug))
+        return {"sizes": [one.model_dump(mode="json") for one in found]}
 
     @routes.get("/pricing", dependencies=[_READS])
     async def pricing(lender: TheLender) -> dict[str, Any]:
         """What the farm's own cost."""
         found = await _answer(lender.machines)
         hourly, monthly = sum(one.price_hourly for one in found), sum(one.price_monthly for one in found)
-        return {"pricing": {"count": len(found), "price_hourly": hourly, "price_monthly": monthly}}
+        prices = {"price_hourly": round(hourly, _HOURLY_DIGITS), "price_monthly": round(monthly, _CENTS)}
+        return {"pricing": {"count": len(found), **prices}}
 
     @routes.get("/vpc", dependencies=[_LENDS])
     async def networks(lender: TheLender) -> dict[str, Any]:

@@ -27,7 +27,7 @@ class PresetSaid(Words):
 
     name: Text = Field(min_length=1, max_length=200)
     description: Text = Field(default="", max_length=10_000)
-    data: Annotated[Text, BeforeValidator(_as_text)] = Field(max_length=50_000)
+    data: Annotated[Text, BeforeValidator(_as_text)] = Field(min_length=1, max_length=50_000)
     output: Text = Field(default="", max_length=255)
     active: bool = True
 

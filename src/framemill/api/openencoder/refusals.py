@@ -3,6 +3,7 @@
 What the original has no words for has `status`, `message` and `error`, so that whichever a client reads is there.
 """
 
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -33,10 +34,15 @@ def write(_request: Request, found: Refusal, cause: Exception) -> Response:
 
 
 def _message(found: Refusal, cause: Exception) -> str:
-    """Of a field that is missing as the original says it; clients may look for its name."""
+    """Of a field that is missing or empty as the original says it; clients may look for its name."""
     first: Any = cause.errors()[0] if isinstance(cause, RequestValidationError) else None
-    if first is None or first["type"] != "missing" or len(first["loc"]) == 1:
+    if first is None or not _is_missing(first) or len(first["loc"]) == 1:
         named = found.param is None or found.param in found.message
         return found.message if named else f"{found.param}: {found.message}"
     name = "".join(part.capitalize() for part in str(first["loc"][-1]).split("_"))
     return f"Key: 'request.{name}' Error:Field validation for '{name}' failed on the 'required' tag"
+
+
+def _is_missing(error: Mapping[str, Any]) -> bool:
+    """Whether nothing was said of a field that is needed."""
+    return error["type"] == "missing" or (error["type"], error["input"]) == ("string_too_short", "")

@@ -12,6 +12,7 @@ LASTS = timedelta(hours=1)
 """How long a token is good, and can be changed for a fresh one."""
 PURPOSE = "door token"
 """What the key is for that they are signed with."""
+NOT_VALID = "The token is not valid; log in again."
 
 _ALGORITHM = "HS256"
 
@@ -39,8 +40,8 @@ def session_of(key: bytes, text: str, now: datetime) -> str:
         claims: dict[str, Any] = jwt.decode(
             text, key, [_ALGORITHM], options={"require": ["sid", "exp"], "verify_exp": False, "verify_iat": False}
         )
-    except jwt.InvalidTokenError as error:
-        raise Unknown(f"{error}: log in again") from None
+    except jwt.InvalidTokenError:
+        raise Unknown(NOT_VALID) from None
     if claims["exp"] <= now.timestamp():
         raise Unknown("Token is expired")
     session_id: str = claims["sid"]
