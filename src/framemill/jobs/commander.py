@@ -206,8 +206,15 @@ def _encodes(said: _Said) -> bool:
     return said.form.get("video.codec", "").lower() not in {"copy", "none"}
 
 
+_OF_HARDWARE = {
+    f"{codec}_{maker}": encoder
+    for codec, encoder in (("h264", "libx264"), ("hevc", "libx265"), ("vp9", "libvpx-vp9"), ("av1", "libsvtav1"))
+    for maker in ("nvenc", "qsv", "vaapi", "amf", "videotoolbox", "v4l2m2m")
+}
+"""Encoders of hardware by what stands for their codec here: which machine encodes is the farm's to choose."""
 _VIDEO = MappingProxyType(
     {
+        **_OF_HARDWARE,
         "x264": "libx264", "h264": "libx264", "x265": "libx265", "h265": "libx265", "hevc": "libx265",
         "vp9": "libvpx-vp9", "av1": "libsvtav1", "svtav1": "libsvtav1", "aom": "libaom-av1",
         "mpeg2": "mpeg2video", "theora": "libtheora",
@@ -221,8 +228,6 @@ _AUDIO = MappingProxyType(
 def _video_codec(said: _Said) -> list[str]:
     if said.value.lower() == "none":
         return ["-vn"]
-    if said.value.endswith(("_nvenc", "_qsv", "_vaapi", "_amf", "_videotoolbox", "_v4l2m2m")):
-        raise said.refuse("where pictures are encoded is the setting hardware; name the codec: x264, x265, av1, vp9")
     return ["-c:v", _VIDEO.get(said.value, said.value)]
 
 

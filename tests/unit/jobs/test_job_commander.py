@@ -133,9 +133,18 @@ def test_each_field_of_the_form_means_something(changed: dict[str, Any], fields:
 
 
 @pytest.mark.parametrize(
+    ("codec", "meant"),
+    [("h264_nvenc", "h264"), ("hevc_qsv", "h265"), ("av1_nvenc", "av1"), ("vp9_vaapi", "vp9")],
+)
+def test_an_encoder_of_hardware_stands_for_its_codec(codec: str, meant: str) -> None:
+    found = settings(video__codec=codec)
+    assert found == settings(video__codec={"h264": "x264", "h265": "x265"}.get(meant, meant))
+    assert found.get("video_codec", "h264") == meant
+
+
+@pytest.mark.parametrize(
     ("changed", "reason"),
     [
-        ({"video__codec": "h264_nvenc"}, "video.codec=h264_nvenc: where pictures are encoded is the setting hardware"),
         ({"video__codec": "libfoo"}, "-c:v libfoo: there are"),
         ({"video__speed": "2"}, "video.speed=2: the speed stays the source's"),
         ({"video__scaling": "lanczos"}, "video.scaling=lanczos: one kernel"),
