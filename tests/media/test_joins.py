@@ -8,7 +8,7 @@ import pytest
 from clips import ffmpeg, picture, sound
 from joined_title import encoded, joined, plain, samples, sounded
 
-from framemill.errors import InvalidSetting, SourceUnreadable
+from framemill.errors import InvalidSetting
 from framemill.jobs.settings import OutputSettings
 
 FLAGS = "flags=bicubic+accurate_rnd+full_chroma_int+bitexact"
@@ -196,19 +196,23 @@ def test_sounds_alone_follow_each_other(films: dict[str, Path]) -> None:
     assert len(sounded(title, 48_000)) == round(1.5 * 48_000) * SAMPLE
 
 
+def test_a_sound_alone_is_heard_with_the_pictures_beside_it_and_no_longer(films: dict[str, Path]) -> None:
+    orders = {
+        ("wide", "sound", "short"): "sound",
+        ("sound", "wide", "short"): "sound",
+        ("wide", "short", "sound"): "wide",
+    }
+    for names, first in orders.items():
+        title = joined([films[name] for name in names], LOSSLESS).title
+
+        second = "short" if first == "sound" else "sound"
+        lengths = {first: round(2.4 * 48_000), second: 2 * 48_000}
+        expected = [wanted(films[name], 48_000, 0, length) for name, length in lengths.items()]
+        assert len(title.parts) == 2
+        assert sounded(title, 48_000) == b"".join(expected)
+
+
 # What cannot be
-
-
-def test_an_input_without_pictures_is_refused_or_left_out(films: dict[str, Path]) -> None:
-    paths = [films["wide"], films["sound"]]
-
-    with pytest.raises(SourceUnreadable, match="holds no pictures"):
-        joined(paths, LOSSLESS)
-    plan = joined(paths, LOSSLESS, keep=True)
-
-    assert len(plan.title.parts) == 1
-    (said,) = plan.left_out
-    assert "holds no pictures" in said
 
 
 @pytest.mark.parametrize(

@@ -174,6 +174,17 @@ def test_nothing_is_left_where_no_input_has_pictures_to_show(part: Any) -> None:
         plan_join([nothing, nothing], OutputSettings(), RunSettings(), "build", keep=True)
 
 
+def test_an_input_whose_pictures_cannot_be_shown_is_refused_or_left_out(part: Any) -> None:
+    blind = Part(part(10).source.model_copy(update={"first_picture": None}), None)
+
+    with pytest.raises(SourceUnreadable, match="holds no pictures"):
+        joined([part(10), blind])
+    plan = plan_join([part(10), blind], OutputSettings(), RunSettings(), "build", keep=True)
+
+    assert len(plan.title.parts) == 1
+    assert "holds no pictures" in plan.left_out[0]
+
+
 def named(one: Part, name: str) -> Part:
     return replace(one, source=one.source.model_copy(update={"name": name}))
 
