@@ -106,6 +106,11 @@ def place(places: tuple[Place, Place]) -> Place:
     return places[0]
 
 
+def test_a_port_that_another_farm_took_costs_no_state(places: tuple[Place, Place]) -> None:
+    for place in places:  # both looked at the usual port of Ray's dashboard, and one of them got it
+        assert "set aside" not in (place.folder.logs / "supervisor.log").read_text()
+
+
 def test_status_names_every_process(place: Place) -> None:
     told = place.status()
     roles = {one["role"] for one in told["processes"]}

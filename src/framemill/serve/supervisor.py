@@ -179,7 +179,7 @@ class Supervisor:
                     raise
                 if not self._folder.lock.exists():  # nobody could find this farm, and another one may start there
                     raise FarmError(f"The data folder {self._folder.root} is gone, and the farm with it.") from error
-                self._doubt_storage(failures)
+                self._doubt(failures)
                 pause = pause_before(failures)
                 self._speak(f"{str(error).splitlines()[0]} Starting again{f' in {pause:.0f} s' if pause else ''}.")
                 self._tell(state="starting", doing="starting again", restarts=self._farm.restarts + 1)
@@ -269,18 +269,21 @@ class Supervisor:
                 raise FarmError(f"{self._farm.url} was not ready {self._patience.ready:.0f} s after it was deployed.")
             await asyncio.sleep(_READY_LOOK_SECONDS)
 
-    def _doubt_storage(self, failures: int) -> None:
-        """When not even Ray's store came up, or the head twice did not, what it found on disk or at its ports may be
-        why: nothing of it again."""
-        if self._head_stood or (self._store_stood and failures <= 1):
+    def _doubt(self, failures: int) -> None:
+        """What a head that did not come up found on disk or at its ports may be why. Before the farm has run for the
+        first time another one may have taken a port in the moment since it was looked at; when not even Ray's store
+        came up, or the head twice did not, nothing of it is used again."""
+        storage = not self._store_stood or failures > 1
+        if self._head_stood or (self._has_run and not storage):
             return
-        if self._plan.gcs is not None:
+        if storage and self._plan.gcs is not None:
             head.set_aside(self._plan.gcs)
+            self._plan = replace(self._plan, gcs=None)
             log.warning(
                 "the cluster's state was set aside; it is kept in memory now", extra={"action": "gcs_set_aside"}
             )
         ports = self._choose_ports()
-        self._plan = replace(self._plan, gcs=None, ports=ports)
+        self._plan = replace(self._plan, ports=ports)
         self._tell(ports=ports, gcs_address=self._plan.address, ray_jobs=self._ray_jobs())
 
     async def _clear_away(self) -> None:
