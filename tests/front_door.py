@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import functools
+import hashlib
 import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -20,8 +21,8 @@ from framemill.api.bytes.app import create_bytes_app
 from framemill.errors import FarmError
 from framemill.farm.orders import Probed, ProbeOrder
 from framemill.jobs import lifecycle
-from framemill.jobs.model import Job
-from framemill.jobs.states import JobEvent
+from framemill.jobs.model import Delivery, Job, Output
+from framemill.jobs.states import DeliveryState, JobEvent
 from framemill.media.estimate import estimated
 from framemill.sealing import Seals
 from framemill.services.fileplace import FilePlace
@@ -170,3 +171,21 @@ def served(door: FrontDoor) -> Iterator[str]:
         server.should_exit = True
         thread.join()
         listening.close()
+
+
+def laid_down(door: FrontDoor, output: Output, name: str, body: bytes) -> Delivery:
+    """A file of an output where the farm keeps it, and what is to be written down of it."""
+    path = door.parts.files.work / output.job_id / "1" / output.id / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(body)
+    return Delivery(
+        job_id=output.job_id,
+        output_id=output.id,
+        path=name,
+        uri="",
+        state=DeliveryState.COMPLETED,
+        size=len(body),
+        sha256=hashlib.sha256(body).hexdigest(),
+        md5=hashlib.md5(body, usedforsecurity=False).hexdigest(),
+        content_type="video/mp4",
+    )

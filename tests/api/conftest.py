@@ -2,14 +2,12 @@
 
 import asyncio
 import json
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import httpx
 import pytest
 from front_door import KEY, FrontDoor, wanted
-from made_store import made_store
 
 from framemill.store.database import Database
 
@@ -42,13 +40,6 @@ class Door(FrontDoor):
         assert answer.status_code == 201, answer.text
         job_id: str = answer.json()["id"]
         return job_id
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    made = made_store(tmp_path / "farm.db")
-    yield made
-    made.close()
 
 
 @pytest.fixture

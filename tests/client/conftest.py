@@ -1,12 +1,10 @@
 """A farm's HTTP under a real server, and a line to it that can be cut."""
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import httpx
 import pytest
 from front_door import KEY, FrontDoor, served
-from made_store import made_store
 
 from framemill.client import Framemill
 from framemill.store.database import Database
@@ -59,13 +57,6 @@ class Wire(httpx.BaseTransport):
     def of(self, method: str) -> list[tuple[str, str]]:
         """Path and range of the requests with that method."""
         return [(path, asked) for name, path, asked in self.asked if name == method]
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    made = made_store(tmp_path / "farm.db")
-    yield made
-    made.close()
 
 
 @pytest.fixture

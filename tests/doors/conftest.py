@@ -1,15 +1,13 @@
 """The doors over a store of their own, asked without a socket, with the admin's key unless told otherwise."""
 
 import asyncio
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 import httpx
 import pytest
 from doors.openencoder_jobs import settle
 from front_door import KEY, FrontDoor
-from made_store import made_store
 
 from framemill.store.database import Database
 
@@ -47,13 +45,6 @@ class AskedDoor(FrontDoor):
 
     def post(self, path: str, body: Any = None, **more: Any) -> httpx.Response:
         return self.ask("POST", path, body, **more)
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    made = made_store(tmp_path / "farm.db")
-    yield made
-    made.close()
 
 
 @pytest.fixture

@@ -1,18 +1,16 @@
 """What a client of online-convert's API does: makes jobs, sends files, fetches outputs. And what a coordinator would
 write, where there is none."""
 
-import hashlib
 from collections.abc import Mapping
 from typing import Any
 
 import httpx
-from front_door import KEY, FrontDoor
+from front_door import KEY, FrontDoor, laid_down
 
-from framemill.jobs.model import Delivery, Output
+from framemill.jobs.model import Output
 from framemill.jobs.states import (
     ChunksCommitted,
     Delivered,
-    DeliveryState,
     InputsReady,
     JobEvent,
     Packaged,
@@ -86,21 +84,7 @@ def published(door: FrontDoor, job_id: str, body: bytes = MADE) -> Output:
         found = load_job(conn, job_id)
     assert found is not None
     (output,) = found[2]
-    name = f"output.{output.settings.container}"
-    place = door.parts.files.work / job_id / "1" / output.id / name
-    place.parent.mkdir(parents=True)
-    place.write_bytes(body)
-    row = Delivery(
-        job_id=job_id,
-        output_id=output.id,
-        path=name,
-        uri="",
-        state=DeliveryState.COMPLETED,
-        size=len(body),
-        sha256=hashlib.sha256(body).hexdigest(),
-        md5=hashlib.md5(body, usedforsecurity=False).hexdigest(),
-        content_type="video/mp4",
-    )
+    row = laid_down(door, output, f"output.{output.settings.container}", body)
     with door.database.writing() as conn:
         save_deliveries(conn, [row])
     return output

@@ -1,17 +1,15 @@
 """Jobs as online-convert's clients make them, and what a farm would do with these."""
 
-import hashlib
 from typing import Any
 
 import httpx
 from doors.conftest import AskedDoor
-from front_door import FACTS, KEY, FrontDoor
+from front_door import FACTS, KEY, FrontDoor, laid_down
 
-from framemill.jobs.model import Delivery, Input, Job, Output
+from framemill.jobs.model import Input, Job, Output
 from framemill.jobs.states import (
     ChunksCommitted,
     Delivered,
-    DeliveryState,
     InputsReady,
     InputState,
     JobState,
@@ -100,25 +98,7 @@ def done(door: FrontDoor, job_id: str, body: bytes = b"a film") -> None:
     was_read(door, job_id)
     if job.state is JobState.HELD:
         door.moved(job_id, StartAsked())
-    rows = []
-    for output in outputs:
-        if not output.stays:
-            continue
-        path = door.parts.files.work / job_id / "1" / output.id / f"output.{output.settings.container}"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(body)
-        row = Delivery(
-            job_id=job_id,
-            output_id=output.id,
-            path=path.name,
-            uri="",
-            state=DeliveryState.COMPLETED,
-            size=len(body),
-            sha256=hashlib.sha256(body).hexdigest(),
-            md5=hashlib.md5(body, usedforsecurity=False).hexdigest(),
-            content_type="video/mp4",
-        )
-        rows.append(row)
+    rows = [laid_down(door, output, f"output.{output.settings.container}", body) for output in outputs if output.stays]
     with door.database.writing() as conn:
         save_deliveries(conn, rows)
     door.moved(job_id, Started(), InputsReady(), Planned(), ChunksCommitted(), Stitched(), Packaged(), Delivered())

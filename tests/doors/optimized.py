@@ -1,7 +1,6 @@
 """What the app sends and what it knows, for the tests of its door."""
 
 import dataclasses
-import hashlib
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,14 +8,13 @@ from typing import Any
 
 import httpx
 from doors.conftest import AskedDoor
+from front_door import laid_down
 from servers.jellyfin import Jellyfin
 
 from framemill.api.app import create_app
-from framemill.jobs.model import Delivery
 from framemill.jobs.states import (
     ChunksCommitted,
     Delivered,
-    DeliveryState,
     InputsReady,
     JobState,
     Packaged,
@@ -122,17 +120,12 @@ def done(door: AskedDoor, job_id: str, body: bytes = b"a film") -> None:
         found = load_job(conn, job_id)
     assert found is not None
     output = found[2][0]
-    path, digest = f"output{Path(output.name).suffix}", hashlib.sha256(body).hexdigest()
-    place = door.parts.files.work / job_id / "1" / output.id / path
-    place.parent.mkdir(parents=True, exist_ok=True)
-    place.write_bytes(body)
-    row = Delivery(
-        job_id=job_id, output_id=output.id, path=path, uri="", state=DeliveryState.COMPLETED, size=len(body),
-        sha256=digest,
-    )  # fmt: skip
+    row = laid_down(door, output, f"output{Path(output.name).suffix}", body)
     with door.database.writing() as conn:
         save_deliveries(conn, [row])
-    report = {"outputs": [{"name": output.name, "files": [{"path": path, "size": len(body), "sha256": digest}]}]}
+    report = {
+        "outputs": [{"name": output.name, "files": [{"path": row.path, "size": len(body), "sha256": row.sha256}]}]
+    }
     if found[0].state is JobState.QUEUED:
         door.moved(job_id, Started())
     door.moved(job_id, InputsReady(), Planned(), ChunksCommitted(), Stitched(), Packaged(report), Delivered())

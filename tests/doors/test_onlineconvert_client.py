@@ -27,15 +27,13 @@ from api2convert import (
     ValidationError,
 )
 from doors.vendors_client import KEY_HEADER, TOKEN_HEADER, Vendors, vendors_client
-from front_door import KEY, FrontDoor, served
+from front_door import KEY, FrontDoor, laid_down, served
 
 from framemill.jobs.accounts import Quotas
-from framemill.jobs.model import Delivery
 from framemill.jobs.reasons import Reason
 from framemill.jobs.states import (
     ChunksCommitted,
     Delivered,
-    DeliveryState,
     Failed,
     InputsReady,
     Packaged,
@@ -89,14 +87,7 @@ def published(door: FrontDoor, job: Job, body: bytes = FILM) -> None:
         found = load_job(conn, job.id)
     assert found is not None
     kept, _, (output, *_) = found
-    path = door.parts.files.work / kept.id / "1" / output.id / "film.mp4"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(body)
-    delivery = Delivery(
-        job_id=kept.id, output_id=output.id, path="film.mp4", uri="", state=DeliveryState.COMPLETED, size=len(body),
-        sha256=hashlib.sha256(body).hexdigest(), md5=hashlib.md5(body, usedforsecurity=False).hexdigest(),
-        content_type="video/mp4",
-    )  # fmt: skip
+    delivery = laid_down(door, output, "film.mp4", body)
     with door.database.writing() as conn:
         save_deliveries(conn, [delivery])
     events = (Started(), InputsReady(), Planned(), ChunksCommitted(), Stitched(), Packaged({}), Delivered())

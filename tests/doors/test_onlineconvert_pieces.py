@@ -1,17 +1,15 @@
 """Conversions that make several files of one input: one zip, or an output for each of them."""
 
-import hashlib
 from typing import Any
 
 import pytest
 from doors.conftest import AskedDoor
 from doors.onlineconvert_jobs import REMOTE, Client, parts_of, refused, told, was_read
+from front_door import laid_down
 
-from framemill.jobs.model import Delivery
 from framemill.jobs.states import (
     ChunksCommitted,
     Delivered,
-    DeliveryState,
     InputsReady,
     Packaged,
     Planned,
@@ -33,23 +31,7 @@ def made(client: Client, door: AskedDoor, files: dict[str, bytes], **conversion:
     job_id = client.post("/jobs", {"input": [REMOTE], "conversion": [conversion]})["id"]
     was_read(door, job_id)
     (output,) = parts_of(door, job_id)[2]
-    rows = []
-    for name, body in files.items():
-        path = door.parts.files.work / job_id / "1" / output.id / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(body)
-        row = Delivery(
-            job_id=job_id,
-            output_id=output.id,
-            path=name,
-            uri="",
-            state=DeliveryState.COMPLETED,
-            size=len(body),
-            sha256=hashlib.sha256(body).hexdigest(),
-            md5=hashlib.md5(body, usedforsecurity=False).hexdigest(),
-            content_type="video/mp4",
-        )
-        rows.append(row)
+    rows = [laid_down(door, output, name, body) for name, body in files.items()]
     with door.database.writing() as conn:
         save_deliveries(conn, rows)
     door.moved(job_id, *TO_THE_END)

@@ -1,12 +1,11 @@
 """What any front door may ask about jobs: what is written, who is told, and what is refused."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from made_store import made_store
 
 from framemill.errors import (
     Conflict,
@@ -65,13 +64,6 @@ class Nudged:
 
     def __call__(self, job_ids: Sequence[str]) -> None:
         self.heard.append(list(job_ids))
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    made = made_store(tmp_path / "farm.db")
-    yield made
-    made.close()
 
 
 @pytest.fixture

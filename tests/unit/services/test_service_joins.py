@@ -1,12 +1,10 @@
 """Jobs of several inputs: which of them an output is made of, and what cannot be made of several."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
-from made_store import made_store
 
 from framemill.errors import Conflict, InvalidSetting, WrongUse
 from framemill.jobs.model import Input, Output
@@ -19,13 +17,6 @@ from framemill.store.jobs import load_job
 
 NOON = datetime(2030, 5, 17, 12, 0, tzinfo=UTC)
 URLS = [f"https://example.org/{name}.mov" for name in "abc"]
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    made = made_store(tmp_path / "farm.db")
-    yield made
-    made.close()
 
 
 @pytest.fixture

@@ -1,10 +1,6 @@
 """Jobs that a door's clients know by numbers."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
-from made_store import made_store
 
 from framemill.errors import Conflict, NotFound, UnknownPreset
 from framemill.jobs.model import new_id
@@ -17,13 +13,6 @@ from framemill.store.database import Database
 
 NOTHING = JobRequest(inputs=(), outputs=())
 WHY = UnknownPreset("There is no such preset, and token=hushhush is no secret for anybody.")
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    made = made_store(tmp_path / "farm.db")
-    yield made
-    made.close()
 
 
 def jobs_of(database: Database, account: str = "default", seed: str | None = None) -> NumberedJobs:

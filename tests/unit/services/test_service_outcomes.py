@@ -1,13 +1,10 @@
 """What may still be done with outputs of a job that has ended, and edits that follow from how a job stands."""
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
-from made_store import made_store
 
 from framemill.errors import Conflict, NotFound, WrongUse
 from framemill.jobs.model import Output
@@ -24,13 +21,6 @@ from framemill.store.jobs import save_input
 
 NOON = datetime(2030, 5, 17, 12, tzinfo=UTC)
 FILM = InputRequest(uri="https://films.example/in.mov")
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    made = made_store(tmp_path / "farm.db")
-    yield made
-    made.close()
 
 
 @pytest.fixture

@@ -1,12 +1,9 @@
 """Sources that are another input's, that cannot be, or are too many; and what outputs open with."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
-from made_store import made_store
 
 from framemill.config import Network
 from framemill.errors import KeyRefused, NotFound, OverLimit, WrongUse
@@ -32,13 +29,6 @@ NOON = datetime(2030, 5, 17, 12, 0, tzinfo=UTC)
 SEALS = Seals("a farm's secret")
 ACCESS = S3Access(access_key_id="an id", secret_access_key="hunter2")  # noqa: S106
 NETWORKS: tuple[Network, ...] = ()
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    made = made_store(tmp_path / "farm.db")
-    yield made
-    made.close()
 
 
 def jobs_of(database: Database, account: str = "a", **fields: Any) -> Jobs:

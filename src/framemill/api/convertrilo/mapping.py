@@ -134,6 +134,18 @@ def file_of(output: Output, deliveries: Sequence[Delivery]) -> str | None:
     return next((row.path for row in mine), None)
 
 
+def course(job: Job, note: Note) -> dict[str, Any]:
+    """What every way to tell a job ends with: its times, why it failed, and how often its pictures are encoded."""
+    return {
+        "createdAt": moment(job.created_at),
+        "startedAt": moment(job.started_at),
+        "finishedAt": moment(job.ended_at),
+        "failureMessage": failure(job),
+        "requestedPasses": note.asked.passes,
+        "effectivePasses": note.asked.effective_passes,
+    }
+
+
 def status(shown: Shown, *, done: int, download_url: str | None) -> dict[str, Any]:
     """A job as `GET /jobs/{id}/status` tells it. `done`: per cent; `download_url`: of one that is a success."""
     job, note = shown.job, note_of(shown.job)
@@ -148,10 +160,5 @@ def status(shown: Shown, *, done: int, download_url: str | None) -> dict[str, An
         "metadata": note.metadata,
         "ingest": {"type": note.ingest},
         "output": None if output is None else {"key": output_key(output), "fileName": output.name},
-        "createdAt": moment(job.created_at),
-        "startedAt": moment(job.started_at),
-        "finishedAt": moment(job.ended_at),
-        "failureMessage": failure(job),
-        "requestedPasses": note.asked.passes,
-        "effectivePasses": note.asked.effective_passes,
+        **course(job, note),
     }

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from framemill.api.convertrilo.links import output_url
-from framemill.api.convertrilo.mapping import STATUSES, encoder, failure, file_of, moment, note_of
+from framemill.api.convertrilo.mapping import STATUSES, course, encoder, file_of, note_of
 from framemill.api.convertrilo.ondemand_words import Terms
 from framemill.jobs.model import Job
 from framemill.jobs.states import JobState
@@ -50,10 +50,5 @@ def status_of(shown: Shown, done: int, url: str | None, now: datetime) -> dict[s
         "downloadUrl": url,
         "expiresIn": None if until is None else max(0, int((until - now).total_seconds())),
         "destination": terms_of(job).destination.told,
-        "createdAt": moment(job.created_at),
-        "startedAt": moment(job.started_at),
-        "finishedAt": moment(job.ended_at),
-        "failureMessage": failure(job),
-        "requestedPasses": note.asked.passes,
-        "effectivePasses": note.asked.effective_passes,
+        **course(job, note),
     }

@@ -19,10 +19,10 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, ValidationError
+from pydantic import AfterValidator, Field
 
 from framemill.api.convertrilo.encodes import BOXES, Encode
-from framemill.errors import InvalidSetting
+from framemill.api.tables import read_table
 from framemill.jobs.metering import CLASSES, CREDIT, PixelClass, Tariff, charge
 from framemill.jobs.settings import OutputSettings, Value
 
@@ -66,13 +66,7 @@ class Prices(Value):
 
 def prices_of(said: Mapping[str, Any]) -> Prices:
     """The operator's table, completed with what is usual. Raises `InvalidSetting`."""
-    try:
-        return Prices.model_validate(dict(said))
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        reason = first["msg"].removeprefix("Value error, ")
-        raise InvalidSetting(f"Setting tariffs.convertrilo.{where}: {reason}.") from None
+    return read_table(Prices, said, "tariffs.convertrilo")
 
 
 def tariff_of(asked: Encode, prices: Prices, hurry: Hurry | None = None) -> Tariff:

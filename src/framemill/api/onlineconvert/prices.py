@@ -13,11 +13,11 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from framemill.api.onlineconvert.names import NAME
 from framemill.api.parts import ApiParts
-from framemill.errors import InvalidSetting
+from framemill.api.tables import read_table
 from framemill.jobs.metering import CREDIT, Tariff
 from framemill.jobs.settings import Value
 
@@ -33,12 +33,7 @@ class Prices(Value):
 
 def prices_of(said: Mapping[str, Any]) -> Prices:
     """The operator's, completed with what is usual. Raises `InvalidSetting`."""
-    try:
-        return Prices.model_validate(dict(said))
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise InvalidSetting(f"Setting tariffs.{NAME}.{where}: {first['msg']}.") from None
+    return read_table(Prices, said, f"tariffs.{NAME}")
 
 
 def tariff_of(prices: Prices) -> Tariff:

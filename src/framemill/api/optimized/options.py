@@ -6,9 +6,9 @@ from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 import httpx
-from pydantic import AfterValidator, Field, ValidationError
+from pydantic import AfterValidator, Field
 
-from framemill.errors import InvalidSetting
+from framemill.api.tables import read_table
 from framemill.jobs.model import LONGEST_KEPT_SECONDS
 from framemill.jobs.settings import Value
 from framemill.written import web_address
@@ -57,10 +57,5 @@ class Options(Value):
 def options_of(said: Mapping[str, Any]) -> Options:
     """The operator's table, completed with what is usual; `active_jobs` in it is the farm's own. Raises
     `InvalidSetting`."""
-    try:
-        return Options.model_validate({name: value for name, value in said.items() if name != "active_jobs"})
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        reason = first["msg"].removeprefix("Value error, ")
-        raise InvalidSetting(f"Setting doors.optimized.{where}: {reason}.") from None
+    mine = {name: value for name, value in said.items() if name != "active_jobs"}
+    return read_table(Options, mine, "doors.optimized")
