@@ -1,5 +1,6 @@
 """A farm that stays, of a folder of its own, and what is done to it from outside."""
 
+import contextlib
 import json
 import os
 import socket
@@ -7,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +81,11 @@ class Service:
 
     @property
     def encoders(self) -> list[psutil.Process]:
-        return [process for process in self.processes if _says(process, "ffmpeg")]
+        return self.named("ffmpeg")
+
+    def named(self, word: str) -> list[psutil.Process]:
+        """Those of `processes` with that word in their name, which Ray gives its actors (`ray::ServeReplica:api…`)."""
+        return [process for process in self.processes if _says(process, word)]
 
 
 def _marked(process: psutil.Process, mark: str) -> bool:
@@ -95,6 +100,16 @@ def _says(process: psutil.Process, word: str) -> bool:
         return word in process.cmdline()[0]
     except (psutil.Error, IndexError):
         return False
+
+
+def listening(processes: Iterable[psutil.Process]) -> set[tuple[str, int]]:
+    """The addresses and ports at which they take connections; some end while they are looked at."""
+    found = set()
+    for process in processes:
+        with contextlib.suppress(psutil.Error):
+            told = process.net_connections("tcp")
+            found |= {(one.laddr.ip, one.laddr.port) for one in told if one.status == psutil.CONN_LISTEN}
+    return found
 
 
 _LOOK = threading.Event()  # never set: other processes tell nobody when they are there

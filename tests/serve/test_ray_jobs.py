@@ -12,9 +12,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import clips
-import psutil
 import pytest
-from service_farm import Service, until
+from service_farm import Service, listening, until
 
 from framemill.api.native.schemas import Job
 from framemill.config import DataFolder
@@ -215,10 +214,4 @@ def test_its_door_is_told_and_open_to_this_machine_only(service: Service) -> Non
     told = json.loads(service.run("status", "--json").stdout)
     port = urlsplit(told["ray_jobs"]).port
 
-    listening = {
-        found.laddr.ip
-        for process in service.processes
-        for found in process.net_connections("tcp")
-        if found.status == psutil.CONN_LISTEN and found.laddr.port == port
-    }
-    assert listening == {"127.0.0.1"}
+    assert {address for address, there in listening(service.processes) if there == port} == {"127.0.0.1"}
