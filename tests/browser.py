@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page, expect, sync_playwright
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
+
+expect.set_options(timeout=60_000)  # a page that is not there within Playwright's 5 s may be on a busy machine
 
 
 def browser_path() -> str:

@@ -6,11 +6,16 @@ import functools
 import hashlib
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import limits.storage.memory
+import limits.strategies
+import pytest
 import uvicorn
 from fastapi import FastAPI
 from starlette.applications import Starlette
@@ -171,6 +176,20 @@ def served(door: FrontDoor) -> Iterator[str]:
         server.should_exit = True
         thread.join()
         listening.close()
+
+
+@contextlib.contextmanager
+def within_a_minute() -> Iterator[None]:
+    """How often somebody asks is counted by the minutes of the clock: it stands still, in the middle of one.
+
+    Where a new one begins between two requests, one more than the limit is let through.
+    """
+    middle = time.time() // 60 * 60 + 30
+    standing = SimpleNamespace(time=lambda: middle)
+    with pytest.MonkeyPatch.context() as patch:
+        for counting in (limits.storage.memory, limits.strategies):
+            patch.setattr(counting, "time", standing)
+        yield
 
 
 def laid_down(door: FrontDoor, output: Output, name: str, body: bytes) -> Delivery:

@@ -3,7 +3,6 @@
 import contextlib
 import json
 import os
-import socket
 import subprocess
 import sys
 import threading
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+from servers.started import free_port
 
 from framemill.client import Framemill
 from framemill.config import DataFolder
@@ -30,9 +30,7 @@ class Service:
         self.folder = folder
         self._settings = settings
         self._client: Framemill | None = None
-        with socket.socket() as probe:  # free now, and hardly taken by somebody else in the next moment
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
 
     def run(self, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """A command of ours on this farm."""

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -191,11 +192,13 @@ def test_many_streams_cost_the_store_what_one_does(door: Any, client: httpx.Clie
         with contextlib.ExitStack() as stack:
             for _ in range(streams):
                 stack.enter_context(streaming(client, f"/v1/jobs/{job_id}/events")).next()
-            before = feed.looks
-            threading.Event().wait(0.5)
-            return feed.looks - before
+            began, before = time.monotonic(), feed.looks
+            threading.Event().wait(0.5)  # or longer: this thread may be late where the feed's is not
+            until(lambda: feed.looks > before)
+            looks = feed.looks - before
+            return looks / (time.monotonic() - began)
 
-    assert looks_a_second(20) <= 0.5 / TICK + 2
+    assert looks_a_second(20) <= 1.1 / TICK
     assert looks_a_second(1) > 0
 
 

@@ -245,7 +245,7 @@ def asking(http: httpx.Client, base: str, headers: dict[str, str]) -> Callable[.
     return ask
 
 
-def seen(teller: Teller, job_id: str, *states: State, seconds: float = 150.0) -> list[Told]:
+def seen(teller: Teller, job_id: str, *states: State, seconds: float = 240.0) -> list[Told]:
     """Everything that was told until one of the states was; another end than these ends the test."""
     all_told: list[Told] = []
 

@@ -1,6 +1,6 @@
 """Quotas over raw HTTP: what an account may have encoded, keep and show (check 16)."""
 
-from datetime import UTC, datetime
+from datetime import date
 from typing import Any
 
 import pytest
@@ -30,9 +30,9 @@ def asked(door: FrontDoor, video_id: str) -> tuple[str, Failed | None]:
 
 
 def used(door: FrontDoor, kind: str) -> int:
-    today = datetime.now(UTC).date()
     with door.database.reading() as conn:
-        return sum(one.amount for one in used_between(conn, "acme", today, today) if one.kind == kind)
+        every_day = used_between(conn, "acme", date(2000, 1, 1), date(2999, 1, 1))
+    return sum(one.amount for one in every_day if one.kind == kind)
 
 
 @pytest.mark.parametrize("quota", [{"encode_minutes_per_month": 0}, {"kept_minutes": 0}, {"views_per_month": 0}])

@@ -27,7 +27,7 @@ from api2convert import (
     ValidationError,
 )
 from doors.vendors_client import KEY_HEADER, TOKEN_HEADER, Vendors, vendors_client
-from front_door import KEY, FrontDoor, laid_down, served
+from front_door import KEY, FrontDoor, laid_down, served, within_a_minute
 
 from framemill.jobs.accounts import Quotas
 from framemill.jobs.reasons import Reason
@@ -327,7 +327,7 @@ def test_a_larger_file_than_the_job_may_have_is_402_and_thrown_away(vendors: Ven
 
 
 def test_too_many_requests_say_when_to_come_again(url: str, door: FrontDoor) -> None:
-    with vendors_client(url, customer(door, requests_per_minute=2)) as hasty:
+    with within_a_minute(), vendors_client(url, customer(door, requests_per_minute=2)) as hasty:
         for _ in range(2):
             hasty.api.jobs.list()
         with pytest.raises(RateLimitError) as refused:

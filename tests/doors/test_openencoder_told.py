@@ -17,6 +17,32 @@ FRAMES = 750
 """Of each half of the film, which is a minute long."""
 
 
+def encoding(door: Any, *seconds: float | None) -> str:
+    """The id of a job whose chunks have taken so long; none: it waits."""
+    made(door)
+    read(door, 1)
+    job_id = id_of(door, 1)
+    output = shown(door, 1).outputs[0].id
+    rows = [
+        ChunkRow(
+            job_id=job_id,
+            output_id=output,
+            number=number,
+            key=f"key {number}",
+            first_frame=number * FRAMES,
+            end_frame=(number + 1) * FRAMES,
+            state=ChunkState.WAITING if took is None else ChunkState.COMMITTED,
+            frames_done=0 if took is None else FRAMES,
+            seconds=took,
+        )
+        for number, took in enumerate(seconds)
+    ]
+    door.moved(job_id, Started(), InputsReady(), Planned())
+    with door.database.writing() as conn:
+        replace_chunks(conn, job_id, 1, rows)
+    return job_id
+
+
 def test_a_job_whose_source_nobody_has_read_tells_why_as_ffprobe_would(door: Any) -> None:
     """Its page shows that, and knows no other field."""
     refused = made(door, preset="nobody's")
@@ -46,29 +72,17 @@ def test_frames_that_were_there_already_make_no_job_fast(
     seconds: tuple[float, float], speed: str | None, fps: float | None, door: Any
 ) -> None:
     """Encoded within ten seconds; what took no time was encoded for another job, or by an attempt before."""
-    made(door)
-    read(door, 1)
-    job_id = id_of(door, 1)
-    output = shown(door, 1).outputs[0].id
-    rows = [
-        ChunkRow(
-            job_id=job_id,
-            output_id=output,
-            number=number,
-            key=f"key {number}",
-            first_frame=number * FRAMES,
-            end_frame=(number + 1) * FRAMES,
-            state=ChunkState.COMMITTED,
-            frames_done=FRAMES,
-            seconds=took,
-        )
-        for number, took in enumerate(seconds)
-    ]
-    door.moved(job_id, Started(), InputsReady(), Planned())
-    with door.database.writing() as conn:
-        replace_chunks(conn, job_id, 1, rows)
+    job_id = encoding(door, *seconds)
     door.moved(job_id, Failed(Reason.FFMPEG_FAILED, "It cannot be joined."), timings={"encoding": 10.0})
 
     for job in (job_of(door, 1), door.get("/api/jobs").json()["items"][0]):
         assert (job["speed"], job["fps"]) == (speed, fps)
         assert job["progress"] == 99
+
+
+def test_progress_does_not_go_back_where_the_farm_falls_silent(door: Any) -> None:
+    encoding(door, None)
+    door.farm.progress_told = {"frames": FRAMES // 2, "frames_planned": FRAMES}
+    assert job_of(door, 1)["progress"] == 50
+    door.farm.silent = True
+    assert job_of(door, 1)["progress"] == 50

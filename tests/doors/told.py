@@ -17,7 +17,7 @@ from framemill.store.epochs import take_epoch
 from framemill.store.events import untold
 from framemill.store.messages import due_messages
 
-_PATIENCE = 20.0
+_PATIENCE = 60.0
 
 
 class _Writes:

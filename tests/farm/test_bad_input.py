@@ -15,6 +15,7 @@ from typing import Any
 
 import av
 import pytest
+from servers.started import free_port
 
 from framemill.errors import SourceRefused
 from framemill.media.ffmpeg import binary
@@ -199,9 +200,7 @@ def test_a_server_that_refuses(refused: Callable[..., tuple[str, str]], status: 
 
 
 def test_a_server_that_is_not_there(refused: Callable[..., tuple[str, str]]) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    reason, message = refused(f"http://127.0.0.1:{port}/film.mp4")
+    reason, message = refused(f"http://127.0.0.1:{free_port()}/film.mp4")
     assert reason == "source_unreachable"
     assert "could not be reached" in message
 
@@ -217,7 +216,7 @@ def test_a_disk_that_is_full(tmp_path: Path) -> None:
         done = subprocess.run([*COMMAND, *words], check=False, capture_output=True, text=True)
         left = os.listdir(disk)
     finally:
-        subprocess.run(["umount", str(disk)], check=True)
+        subprocess.run(["umount", "--lazy", str(disk)], check=True)  # who ends just now may hold a file there
     assert (done.returncode, done.stderr.count("\n"), left) == (1, 1, [])
     assert "disk is full" in done.stderr
 

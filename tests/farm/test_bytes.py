@@ -124,7 +124,7 @@ def differing(found: Mapping[str, str], expected: Mapping[str, str]) -> list[str
     return sorted({path.partition("/")[0] for path in changed})
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 def test_the_bytes_do_not_depend_on_slots_or_processor(clip: Callable[[str], Path], tmp_path: Path) -> None:
     source = clip("cfr_29_97.mp4")
     with ThreadPoolExecutor(2) as pool:  # while one farm starts, another one encodes
@@ -145,7 +145,7 @@ def test_the_bytes_do_not_depend_on_slots_or_processor(clip: Callable[[str], Pat
     assert {name: differing(found, expected) for name, found in runs.items()} == {name: [] for name in runs}
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 def test_the_bytes_do_not_depend_on_what_an_emulated_processor_can_do(
     clip: Callable[[str], Path], tmp_path: Path
 ) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import clips
 import psutil
 import pytest
 
@@ -143,6 +144,14 @@ def test_it_works_under_uv_run_beside_a_large_file(clip: Clip, tmp_path: Path) -
     assert sorted(os.listdir(tmp_path)) == ["large.bin", "out.mp4"]
 
 
+@pytest.fixture(scope="module")
+def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Long enough to be interrupted in the middle, however late."""
+    path = tmp_path_factory.mktemp("film") / "film.mp4"
+    clips.encode(path, *clips.picture(60, size="640x360"), *clips.x264("keyint=50"))
+    return path
+
+
 def encoders_of(process: subprocess.Popen[str]) -> list[psutil.Process]:
     """The encoders below a run, as soon as there are any."""
     while True:
@@ -159,19 +168,19 @@ def encoders_of(process: subprocess.Popen[str]) -> list[psutil.Process]:
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_run_stops_every_child_and_leaves_nothing(
-    how: signal.Signals, clip: Clip, tmp_path: Path
+    how: signal.Signals, film: Path, tmp_path: Path
 ) -> None:
-    words = ["encode", str(clip("cfr_29_97.mp4")), "-o", str(tmp_path / "out.mp4")]
+    words = ["encode", str(film), "-o", str(tmp_path / "out.mp4")]
     slow = ["--set", "encoder_preset=placebo", "--set", "chunks=2"]
     with subprocess.Popen([*COMMAND, *words, *slow], stderr=subprocess.PIPE, text=True) as process:
         encoders = encoders_of(process)
         family = psutil.Process(process.pid).children(recursive=True)
 
         process.send_signal(how)
-        _, said = process.communicate(timeout=60)
+        _, said = process.communicate(timeout=120)
 
     assert process.returncode == 130
     assert said.strip() == "Interrupted."
-    _, alive = psutil.wait_procs([*encoders, *family], timeout=10)
+    _, alive = psutil.wait_procs([*encoders, *family], timeout=60)
     assert alive == []
     assert os.listdir(tmp_path) == []

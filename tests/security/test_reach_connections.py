@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 
 import httpx
 import pytest
-from reached import CLOSED, OPEN, OPENED, Answer, Server, reach, serving
+from reached import CLOSED, OPEN, OPENED, Answer, Server, kept_port, reach, serving
 
 from framemill.errors import AddressRefused
 from framemill.storage.guard import GuardedSyncTransport, GuardedTransport, Reach, connected, system_addresses
@@ -34,7 +34,8 @@ both = pytest.mark.parametrize("ask", [by_waiting, by_loop])
 
 @pytest.fixture
 def closed() -> Iterator[Server]:
-    with serving(host=CLOSED) as server:
+    """Some tests have a server at its port in the open network, too."""
+    with kept_port() as port, serving(host=CLOSED, port=port) as server:
         yield server
 
 
@@ -124,9 +125,7 @@ def test_a_socket_of_the_operators_own_goes_anywhere(closed: Server) -> None:
 
 
 def test_nobody_there_is_no_refusal() -> None:
-    with socket.create_server((OPEN, 0)) as gone:
-        port = gone.getsockname()[1]
-    with pytest.raises(ConnectionRefusedError):
+    with kept_port() as port, pytest.raises(ConnectionRefusedError):
         connected(OPEN, port, reach(), 5)
     with pytest.raises(OSError, match="not known"):
         connected("unknown.example", 80, reach(), 5)
@@ -147,7 +146,7 @@ def test_all_addresses_of_a_name_have_one_time_limit_together() -> None:
         began = time.monotonic()
         with pytest.raises(OSError):  # noqa: PT011 - timed out, or all tried
             connected("slow.example", port, where, 0.4)
-        assert time.monotonic() - began < 3
+        assert time.monotonic() - began < 10  # and not 50 times as long, however busy this machine is
         for one in waiting:
             one.close()
 

@@ -15,7 +15,7 @@ KINDS = (
 
 
 @pytest.mark.farm
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 def test_a_dozen_schedules_of_faults_end_in_the_same_bytes(tmp_path: Path) -> None:
     rows = tmp_path / "rows.json"
     argv = [sys.executable, str(SCRIPT), "test", "--schedules", str(len(KINDS)), "--faults", ",".join(KINDS)]

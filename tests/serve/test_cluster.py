@@ -19,7 +19,7 @@ from framemill.config import DataFolder
 from framemill.store.database import Database
 from framemill.store.schema import chunks
 
-pytestmark = [pytest.mark.servers, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.servers, pytest.mark.timeout(1200)]
 
 SETTINGS = {"video_codec": "h264", "encoder_preset": "medium", "crf": 20}
 
@@ -80,9 +80,9 @@ def committed(database: str, job_id: str) -> dict[str, datetime]:
 def test_a_folder_that_is_lost_costs_nothing_that_was_committed(
     cluster: Service, database: str, tmp_path: Path
 ) -> None:
-    """The source was uploaded straight into the bucket; half of the chunks are there; then the machine is gone."""
+    """The source was uploaded straight into the bucket; some of the chunks are there; then the machine is gone."""
     film = tmp_path / "source.mp4"
-    noise = "testsrc2=size=640x360:rate=24:duration=20,noise=alls=10:allf=t"
+    noise = "testsrc2=size=640x360:rate=24:duration=40,noise=alls=10:allf=t"
     clips.ffmpeg("-f", "lavfi", "-i", noise, "-c:v", "libx264", "-preset", "ultrafast", "-g", "24", film)
     source = cluster.client.upload(film)
     assert source.sha256 is None  # the farm has not seen a byte of it

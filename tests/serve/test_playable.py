@@ -12,7 +12,7 @@ from framemill.config import DataFolder
 from framemill.errors import NotFound
 from framemill.services.playing import playable_file
 
-pytestmark = [pytest.mark.farm, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.farm, pytest.mark.timeout(600)]
 
 
 @pytest.fixture(scope="module")
@@ -25,12 +25,13 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def package_of(film: Path) -> dict[str, Any]:
+def package_of(film: Path, **more: Any) -> dict[str, Any]:
     settings = {"segment_seconds": 2, "ladder": [{"height": 360, "crf": 28}, {"height": 180, "crf": 30}]}
     return {
         "inputs": [{"uri": str(film)}],
         "outputs": [{"preset": "hls", "settings": settings}],
         "run": {"reuse": "off"},
+        **more,
     }
 
 
@@ -63,11 +64,13 @@ class Player:
 
 
 def test_a_package_is_played_while_it_is_encoded(service: Service, film: Path) -> None:
-    job = service.client.submit(package_of(film))
+    job = service.client.submit(package_of(film, start="held"))
     player = Player(service, job)
+    until(lambda: service.client.inputs(job.id).data[0].state == "ready", "the reading of the source")
     with pytest.raises(NotFound):
         player.fetch("master.m3u8")
-    until(lambda: len(player.told) > 0, "the first segment", 60.0)
+    service.client.start(job.id)
+    until(lambda: len(player.told) > 0, "the first segment")
     text, growing = player.fetch("360p/playlist.m3u8")
     early = player.everything()
     assert service.client.get(job.id).state == "encoding"
@@ -93,7 +96,7 @@ def test_a_package_is_played_while_it_is_encoded(service: Service, film: Path) -
 def test_nothing_is_left_of_a_package_that_is_cancelled(service: Service, film: Path) -> None:
     job = service.client.submit(package_of(film))
     player = Player(service, job)
-    until(lambda: len(player.told) > 0, "the first segment", 60.0)
+    until(lambda: len(player.told) > 0, "the first segment")
     service.client.cancel(job.id)
 
     assert service.client.wait(job.id).state == "cancelled"

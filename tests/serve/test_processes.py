@@ -2,8 +2,10 @@
 
 import os
 import secrets
+import shlex
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -19,6 +21,9 @@ FARM = secrets.token_hex(8)
 OTHER = secrets.token_hex(8)
 
 Start = Callable[..., "subprocess.Popen[bytes]"]
+
+#: A parent that looks after its last child only; a shell looks after all, until it becomes something else.
+CARELESS = "from subprocess import Popen; first = Popen(['ffmpeg', '0']); Popen(['sleep', '60']).wait()"
 
 
 @pytest.fixture
@@ -116,7 +121,7 @@ def test_our_own_session_is_never_ended() -> None:
 
 
 def test_a_program_that_ended_is_seen_until_its_parent_looks(start: Start) -> None:
-    leader = start("ffmpeg 0 & exec sleep 60")
+    leader = start(shlex.join(["exec", sys.executable, "-c", CARELESS]))
     until = time.monotonic() + 10
     while not has_ended(leader.pid, "ffmpeg"):
         assert time.monotonic() < until

@@ -9,7 +9,7 @@ from browser import browsing
 from playwright.sync_api import expect
 from service_farm import Service
 
-pytestmark = [pytest.mark.farm, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.farm, pytest.mark.timeout(600)]
 
 
 @pytest.fixture(scope="module")

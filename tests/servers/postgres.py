@@ -20,8 +20,11 @@ from psycopg import sql
 from sqlalchemy import URL
 
 NOBODY = "nobody"
-START_SECONDS = 30
+START_SECONDS = 120
 ROOM_BYTES = 1 << 30
+
+# Looked up here: between fork and exec no library may be opened beside threads.
+_PRCTL = getattr(ctypes.CDLL(None), "prctl", None)
 
 
 def programs() -> Path | None:
@@ -159,6 +162,5 @@ def _await(process: subprocess.Popen[bytes], folder: Path) -> None:
 
 def _die_with_me() -> None:
     """Nothing is left behind by tests that are killed (Linux only)."""
-    prctl = getattr(ctypes.CDLL(None), "prctl", None)
-    if prctl is not None:
-        prctl(1, signal.SIGINT)
+    if _PRCTL is not None:
+        _PRCTL(1, signal.SIGINT)

@@ -2,22 +2,34 @@
 
 import contextlib
 import ctypes
+import os
 import signal
 import socket
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 STOP_SECONDS = 5
-START_SECONDS = 60
+START_SECONDS = 180
+
+# Looked up here: between fork and exec no library may be opened beside threads.
+_PRCTL = getattr(ctypes.CDLL(None), "prctl", None)
 
 
 def free_port() -> int:
-    """One that nobody listened at a moment ago."""
+    """One that nobody listens at, and that nobody else is given.
+
+    It lies where Linux takes the ports of outgoing connections from, and no server gets one that a connection has: so
+    it stays bound to the end of this process, with nobody listening.
+    """
     with socket.socket() as asked:
+        asked.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as servers do: they may listen there all the same
         asked.bind(("127.0.0.1", 0))
+        if sys.platform == "linux":  # elsewhere only one may be bound
+            os.dup(asked.fileno())
         return int(asked.getsockname()[1])
 
 
@@ -65,6 +77,5 @@ def await_port(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
 
 def _die_with_me() -> None:
     """Nothing is left behind by tests that are killed (Linux only)."""
-    prctl = getattr(ctypes.CDLL(None), "prctl", None)
-    if prctl is not None:
-        prctl(1, signal.SIGKILL)
+    if _PRCTL is not None:
+        _PRCTL(1, signal.SIGKILL)

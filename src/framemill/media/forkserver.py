@@ -54,10 +54,7 @@ class ForkServer:
     def close(self) -> None:
         """End the server, and every child that is left."""
         with self._lock:
-            if self._control is not None and self._server is not None:
-                self._control.close()
-                self._server.wait()
-            self._control = self._server = None
+            self._end()
 
     async def run(self, request: bytes, timeout: float | None) -> Finished:
         """Have one child handle a request; `stdout` is its answer. Cancelling kills the child.
@@ -76,10 +73,11 @@ class ForkServer:
     async def _run(self, request: bytes, timeout: float | None) -> Finished | None:
         began = time.monotonic()
         with tempfile.TemporaryFile() as stderr:
-            channel, life = self._submitted(stderr)
+            channel, life, server = self._submitted(stderr)
             with channel, life:
                 told, answer = await self._talked(channel, life, request, timeout)
             if not told:
+                await asyncio.to_thread(self._lost, server)
                 return None
             stderr.seek(max(0, stderr.seek(0, os.SEEK_END) - _STDERR_BYTES))
             words = stderr.read().decode(errors="replace")
@@ -113,27 +111,42 @@ class ForkServer:
             killer.close()
         return told, answer
 
-    def _submitted(self, stderr: IO[bytes]) -> tuple[socket.socket, socket.socket]:
-        """Ask for a child; our ends of its channel and of its life."""
+    def _submitted(self, stderr: IO[bytes]) -> "tuple[socket.socket, socket.socket, subprocess.Popen[bytes]]":
+        """Ask for a child: our ends of its channel and of its life, and the server that has it."""
         channel, theirs = socket.socketpair()
         life, their_life = socket.socketpair()
         with theirs, their_life, self._lock:
             descriptors = [theirs.fileno(), their_life.fileno(), stderr.fileno()]
+            control, server = self._started()
             try:
-                socket.send_fds(self._started(), [b"f"], descriptors)
+                socket.send_fds(control, [b"f"], descriptors)
             except OSError:  # it ended since it was last used, with the thread that had started it
-                socket.send_fds(self._started(), [b"f"], descriptors)
-        return channel, life
+                self._end()
+                control, server = self._started()
+                socket.send_fds(control, [b"f"], descriptors)
+        return channel, life, server
 
-    def _started(self) -> socket.socket:
+    def _started(self) -> "tuple[socket.socket, subprocess.Popen[bytes]]":
         if self._control is None or self._server is None or self._server.poll() is not None:
-            if self._control is not None:
-                self._control.close()
+            self._end()
             self._control, theirs = socket.socketpair()
             with theirs:
                 argv = [sys.executable, "-m", "framemill.media.forkserver", self.handler, *self.preload]
                 self._server = process.start(argv, theirs, subprocess.DEVNULL, None)
-        return self._control
+        return self._control, self._server
+
+    def _lost(self, server: "subprocess.Popen[bytes]") -> None:
+        """Ask it nothing more: its sockets close a moment before it can be seen to have ended."""
+        with self._lock:
+            if self._server is server:
+                self._end()
+
+    def _end(self) -> None:
+        if self._control is not None:
+            self._control.close()
+        if self._server is not None:
+            self._server.wait()
+        self._control = self._server = None
 
 
 async def _all_of(reader: asyncio.StreamReader) -> bytes:

@@ -137,7 +137,9 @@ class Supervisor:
         )
 
     def _choose_ports(self) -> Ports:
-        return choose_ports(is_free, random.SystemRandom(), dashboard=self._settings.ray_dashboard_port or None)
+        ours = frozenset({self._settings.port})  # nobody listens there yet
+        dashboard = self._settings.ray_dashboard_port or None
+        return choose_ports(is_free, random.SystemRandom(), avoid=ours, dashboard=dashboard)
 
     def _describe(self) -> FarmFile:
         return FarmFile(

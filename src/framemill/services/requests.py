@@ -190,7 +190,7 @@ def container_of(destination: str) -> Container:
         if address.remote:
             return "package" if address.folder else container_named(PurePosixPath(address.path).name)
         destination = address.path
-    return "package" if destination.endswith("/") or Path(destination).is_dir() else container_named(destination)
+    return "package" if destination.endswith("/") or os.path.isdir(destination) else container_named(destination)
 
 
 def place_of(settings: OutputSettings, path: str) -> str:

@@ -60,8 +60,23 @@ def postgresql_engine(url: URL) -> Engine:
             cursor.execute(f"SET idle_in_transaction_session_timeout = '{2 * BUSY_SECONDS}s'")
             cursor.execute(f"SET lock_timeout = '{2 * BUSY_SECONDS}s'")
         connection.commit()
+        _take_any_text(connection)
 
     return engine
+
+
+def _take_any_text(connection: Any) -> None:
+    """PostgreSQL refuses a statement with a NUL in a text, where SQLite finds or keeps it: it gets another character.
+
+    Names in an address may have one, and what a broken file makes ffmpeg say.
+    """
+    from psycopg.types.string import StrDumperUnknown  # noqa: PLC0415 - only who has the driver comes here
+
+    class Dumper(StrDumperUnknown):
+        def dump(self, obj: str) -> Any:
+            return super().dump(obj.replace("\0", "\N{REPLACEMENT CHARACTER}"))
+
+    connection.adapters.register_dumper(str, Dumper)
 
 
 def sqlite_engine(url: URL, *, begin: str, writes: bool, rebuilds: bool = False) -> Engine:

@@ -3,13 +3,14 @@
 What a test leaves on it others find: make jobs, accounts, buckets and paths of your own, and end what you have begun.
 """
 
-from collections.abc import Iterator
+import uuid
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import clips
 import httpx
 import pytest
-from doors.around import LONG_SECONDS, S3, DoorFarm, Receiver, receiving
+from doors.around import LONG_SECONDS, S3, DoorFarm, Receiver, as_new_film, receiving
 from servers.jellyfin import Jellyfin, running_jellyfin
 from servers.moto import running_moto
 from servers.scripted import Scripted, scripted
@@ -105,11 +106,25 @@ def short_src(web: Scripted, short_film: Path) -> str:
     return f"{web.url}/short.mov"
 
 
-@pytest.fixture(scope="session")
-def long_src(web: Scripted, long_film: Path) -> str:
-    """URL of `long_film`."""
-    web.files["/long.mp4"] = long_film.read_bytes()
-    return f"{web.url}/long.mp4"
+@pytest.fixture
+def new_long_src(web: Scripted, long_film: Path) -> Iterator[Callable[[], str]]:
+    """A further URL of `long_film`, each of a file of its own: what other jobs have had encoded shortens none of it."""
+    paths: list[str] = []
+
+    def made() -> str:
+        paths.append(f"/long-{uuid.uuid4().hex}.mp4")
+        web.files[paths[-1]] = as_new_film(long_film.read_bytes())
+        return f"{web.url}{paths[-1]}"
+
+    yield made
+    for path in paths:
+        del web.files[path]
+
+
+@pytest.fixture
+def long_src(new_long_src: Callable[[], str]) -> str:
+    """URL of `long_film`, of which nothing is encoded yet: it can be caught in the middle."""
+    return new_long_src()
 
 
 @pytest.fixture(scope="session")

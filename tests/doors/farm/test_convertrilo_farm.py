@@ -15,7 +15,7 @@ import av
 import httpx
 import psutil
 import pytest
-from doors.around import LONG_SECONDS, Customer, DoorFarm, awaited
+from doors.around import LONG_SECONDS, Customer, DoorFarm, awaited, got
 from oracle import audio_samples, is_clean
 
 pytestmark = pytest.mark.timeout(400)
@@ -79,7 +79,7 @@ def client(farm: DoorFarm, http: httpx.Client) -> Client:
 
 
 def downloaded(url: str) -> bytes:
-    answer = httpx.get(url, trust_env=False, timeout=60)
+    answer = got(url)
     assert answer.status_code == 200, answer.text
     return answer.content
 
@@ -238,7 +238,8 @@ def _at_work(encoders: Sequence[psutil.Process]) -> psutil.Process | None:
     """A worker that has started one of them: the nearest of its ancestors that is a Ray actor. Some are short-lived."""
     for encoder in encoders:
         with contextlib.suppress(psutil.Error):
-            actors = [one for one in encoder.parents() if one.cmdline() and one.cmdline()[0].startswith("ray::")]
+            # One that ends meanwhile has no words any more.
+            actors = [one for one in encoder.parents() if "".join(one.cmdline()[:1]).startswith("ray::")]
             if actors:
                 return actors[0]
     return None

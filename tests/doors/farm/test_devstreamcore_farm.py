@@ -11,7 +11,7 @@ from typing import Any
 import clips
 import httpx
 import pytest
-from doors.around import Customer, DoorFarm, awaited
+from doors.around import Customer, DoorFarm, awaited, got
 from doors.devstreamcore import V1, fits, refused
 from servers.scripted import Scripted
 
@@ -49,7 +49,7 @@ class Viewer:
         video: dict[str, Any] = answer.json()
         return video
 
-    def seen(self, video_id: str, until: set[str], seconds: float = 120.0) -> list[dict[str, Any]]:
+    def seen(self, video_id: str, until: set[str], seconds: float = 240.0) -> list[dict[str, Any]]:
         """What is told of it, look by look, until it has one of these statuses."""
         end = time.monotonic() + seconds
         found: list[dict[str, Any]] = []
@@ -67,7 +67,7 @@ class Viewer:
 
     def bytes_of(self, url: str) -> bytes:
         """What is at a URL, without a key."""
-        answer = httpx.get(url, follow_redirects=True, timeout=60, trust_env=False)
+        answer = got(url, follow_redirects=True)
         assert answer.status_code == 200, (url, answer.text)
         return answer.content
 
@@ -163,14 +163,14 @@ def test_check_20_deleting_a_video_ends_the_work_on_it(viewer: Viewer, farm: Doo
     assert viewer.ask("DELETE", f"/videos/{made['id']}").status_code == 204
 
     refused(viewer.ask("GET", f"/videos/{made['id']}"), 404, "not_found")
-    refused(httpx.get(f"{farm.url}{V1}/play/{play}.m3u8", trust_env=False), 404, "not_found")
+    refused(got(f"{farm.url}{V1}/play/{play}.m3u8"), 404, "not_found")
     awaited(lambda: not farm.native("GET", "/farm")["busy"], "rest")
 
 
 def test_check_20_a_ready_video_is_played_no_more_when_it_is_deleted(viewer: Viewer, src: str) -> None:
     video = viewer.ended(viewer.fetched(src, quality="480p")["id"])
     files = [video["playback"]["hls"], video["playback"]["mp4"][0]["url"], video["thumbnail_url"], video["source_url"]]
-    there = [httpx.get(url, trust_env=False).headers["Location"] for url in files]
+    there = [got(url).headers["Location"] for url in files]
     assert viewer.ask("DELETE", f"/videos/{video['id']}").status_code == 204
     for url in (*files, *there):
-        assert httpx.get(url, trust_env=False).status_code in {403, 404}, url
+        assert got(url).status_code in {403, 404}, url

@@ -7,7 +7,7 @@ from typing import Any
 import av
 import httpx
 import pytest
-from doors.around import DoorFarm, Receiver, awaited
+from doors.around import DoorFarm, Receiver, awaited, got
 from doors.devstreamcore import V1, refused
 from doors.farm.test_devstreamcore_farm import Viewer
 from doors.test_devstreamcore_webhooks import holds
@@ -45,7 +45,7 @@ def test_check_13_and_18_what_is_ready_plays_in_hls_dash_and_mp4_with_a_token_an
     videos = [viewer.ended(one["id"]) for one in (public, signed)]
     assert [one["status"] for one in videos] == ["ready", "ready"]
     key = viewer.ask("POST", "/signing-keys").json()
-    given = token(key, signed["playback_ids"][0]["id"])
+    given = token(key, signed["playback_ids"][0]["id"], seconds=900)  # longer than all of them take to be decoded
 
     for video, query in zip(videos, ("", f"?token={given}"), strict=True):
         playback = video["playback"]
@@ -60,7 +60,7 @@ def test_check_13_and_18_what_is_ready_plays_in_hls_dash_and_mp4_with_a_token_an
                 assert container.streams.video[0].codec_context.height == one["height"]
     for one in videos[1]["playback"]["mp4"]:
         assert decoded(f"{one['hls']}?token={given}") == 180
-    assert httpx.get(videos[1]["playback"]["hls"], trust_env=False).status_code == 403
+    assert got(videos[1]["playback"]["hls"]).status_code == 403
     assert views(viewer, videos[0]) >= 4
 
 
@@ -69,14 +69,14 @@ def test_it_plays_before_it_is_encoded(viewer: Viewer, farm: DoorFarm, long_src:
     url = f"{farm.url}{V1}/play/{video['playback_ids'][0]['id']}"
 
     def there(kind: str) -> bool:
-        return httpx.get(f"{url}.{kind}", follow_redirects=True, trust_env=False).status_code == 200
+        return got(f"{url}.{kind}", follow_redirects=True).status_code == 200
 
     awaited(lambda: there("m3u8"), "a growing playlist", 120)
     assert viewer.ask("GET", f"/videos/{video['id']}").json()["status"] == "preparing"
     # Not from its live edge on, and not for longer than there is anything yet.
     assert decoded(f"{url}.m3u8", "-live_start_index", "0", "-t", "2") >= 59
     assert viewer.ask("DELETE", f"/videos/{video['id']}").status_code == 204
-    refused(httpx.get(f"{url}.m3u8", trust_env=False), 404, "not_found")
+    refused(got(f"{url}.m3u8"), 404, "not_found")
 
 
 def test_check_16_a_film_that_is_longer_than_the_quota_is_errored(farm: DoorFarm, http: httpx.Client, src: str) -> None:
@@ -105,4 +105,4 @@ def test_check_21_created_and_ready_arrive(viewer: Viewer, src: str, receiver: R
         assert not holds(one, made.json()["secret"], one.body + b" ")
     told = next(one for one in receiver.bodies() if one["type"] == "video.ready")["data"]
     assert told == {**viewer.ended(video["id"]), "view_count": told["view_count"]}
-    assert httpx.get(told["playback"]["hls"], trust_env=False).status_code == 302
+    assert got(told["playback"]["hls"]).status_code == 302

@@ -1,7 +1,7 @@
 """The farm that the doors' other tests stand on: it is there, with what is around it."""
 
 import httpx
-from doors.around import S3, DoorFarm, Receiver
+from doors.around import S3, DoorFarm, Receiver, got
 
 
 def test_the_farm_its_accounts_and_its_sources_are_there(farm: DoorFarm, http: httpx.Client, src: str, s3: S3) -> None:
@@ -10,7 +10,7 @@ def test_the_farm_its_accounts_and_its_sources_are_there(farm: DoorFarm, http: h
     assert shown.json()["balance"] == 5000
     told = http.get("/framemill/v1/farm", headers=farm.bearer).json()
     assert told["slots"]
-    assert httpx.get(src, headers={"Range": "bytes=0-3"}).status_code == 206
+    assert got(src, headers={"Range": "bytes=0-3"}).status_code == 206
     bucket = s3.bucket()
     s3.put(bucket, {"a/b.mp4": b"1"})
     assert s3.keys(bucket) == ["a/b.mp4"]

@@ -1,19 +1,20 @@
 """All doors at once on one farm: accounts take turns whichever door they have come by, and nothing is lost."""
 
+import contextlib
+from collections.abc import Callable
+
 import httpx
-import pytest
 from doors.around import DoorFarm, awaited
 from doors.story import ENDED, TELLERS, Native, OnlineConvert, Teller, seen
 
 BACKLOG = 6
 
 
-@pytest.mark.timeout(600)
 def test_everybody_gets_on_while_one_has_much_to_do(
-    farm: DoorFarm, http: httpx.Client, src: str, long_src: str
+    farm: DoorFarm, http: httpx.Client, src: str, new_long_src: Callable[[], str]
 ) -> None:
     much = OnlineConvert(http, farm.customer())
-    backlog = [much.submit(long_src) for _ in range(BACKLOG)]
+    backlog = [much.submit(new_long_src()) for _ in range(BACKLOG)]
     awaited(lambda: farm.encoders, "the first encode")
 
     asked: list[tuple[Teller, str]] = []
@@ -27,7 +28,8 @@ def test_everybody_gets_on_while_one_has_much_to_do(
     assert left, "those who came later were done first"
     assert any(much.look(job).state == "working" for job in left)
     for job in left:
-        much.cancel(job)
+        with contextlib.suppress(AssertionError):  # it is refused of one that has just ended, which is as good
+            much.cancel(job)
     assert {much.look(job).state for job in backlog} <= {"done", "cancelled"}
 
 

@@ -13,7 +13,6 @@ from typing import Any
 
 import av
 import clips
-import httpx
 import pytest
 from api2convert import (
     Api2Convert,
@@ -25,7 +24,7 @@ from api2convert import (
     PaymentRequiredError,
     ValidationError,
 )
-from doors.around import S3, DoorFarm, Receiver
+from doors.around import S3, DoorFarm, Receiver, files_below, got
 from doors.vendors_client import KEY_HEADER, TOKEN_HEADER, Vendors, vendors_client
 from servers.scripted import Scripted, scripted
 
@@ -66,8 +65,8 @@ def md5_of(body: bytes) -> str:
 
 def assert_nowhere(farm: DoorFarm, secret: str) -> None:
     """No file of the farm's, its logs and its store among them, has it in clear."""
-    for path in farm.folder.rglob("*"):
-        if path.is_file() and not path.is_symlink() and path.suffix not in {".mp4", ".mkv"}:
+    for path in files_below(farm.folder):
+        if not path.is_symlink() and path.suffix not in {".mp4", ".mkv"}:
             with contextlib.suppress(FileNotFoundError):  # what comes and goes
                 assert secret.encode() not in path.read_bytes(), path
 
@@ -135,7 +134,7 @@ def test_an_output_is_the_input_of_the_next_job(vendors: Vendors, short_src: str
     again = {"conversion": [{"target": "mkv"}]}
     of_output = jobs.create({**again, "input": [{"type": "output", "source": first.output[0].id}]})
     of_input = jobs.create({**again, "input": [{"type": "input_id", "source": first.input[0].id}]})
-    assert shape(httpx.get(jobs.wait(of_output.id).output[0].uri, trust_env=False).content)[1:] == (320, 180)
+    assert shape(got(jobs.wait(of_output.id).output[0].uri).content)[1:] == (320, 180)
     assert jobs.wait(of_input.id).is_completed()
 
 
@@ -150,8 +149,8 @@ def test_check_21_a_password_opens_an_output_and_nothing_else_does(
         result.contents("wrong")
     uri = result.url()
     for name in ("X-Oc-Download-Password", "X-Api2convert-Download-Password"):
-        assert httpx.get(uri, headers={name: PASSWORD}, trust_env=False).content == body
-    text = httpx.get(uri, params={"encoding": "base64"}, headers={"X-Oc-Download-Password": PASSWORD}).content
+        assert got(uri, headers={name: PASSWORD}).content == body
+    text = got(uri, params={"encoding": "base64"}, headers={"X-Oc-Download-Password": PASSWORD}).content
     assert base64.b64decode(text) == body
 
 

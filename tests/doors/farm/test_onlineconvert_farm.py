@@ -13,7 +13,7 @@ import clips
 import httpx
 import pytest
 from api2convert import Api2Convert, SignatureVerificationError
-from doors.around import Customer, DoorFarm, Receiver, awaited
+from doors.around import Customer, DoorFarm, Receiver, awaited, got
 from doors.callback_files import callback_files
 from PIL import Image
 from reached import Answer, Heard, serving
@@ -99,7 +99,7 @@ def test_check_05_a_job_grows_step_by_step_and_waits_until_it_is_told(client: Cl
     assert added.status_code == 201
     assert len({one["id"] for one in added.json()}) == 2
 
-    ready = client.reached(job_id, "ready", seconds=30)
+    ready = client.reached(job_id, "ready")
     assert [one["status"] for one in ready["input"]] == ["ready", "ready"]
     until = time.monotonic() + 2
     while time.monotonic() < until:  # and so it stays
@@ -119,6 +119,7 @@ def test_an_upload_starts_the_job_that_waits_for_it(client: Client, short_film: 
         f"{job['server']}/upload-file/{job['id']}",
         files={"file": ("film.mov", short_film.read_bytes())},
         headers={"X-Oc-Token": job["token"], "X-Oc-Upload-Uuid": "one"},
+        timeout=60,
         trust_env=False,
     )
     assert sent.status_code in {200, 201}, sent.text
@@ -131,10 +132,10 @@ def test_the_flow_of_the_old_client(client: Client, short_film: Path) -> None:
     job = client.made("mp4", process=False)
     job_id = job["id"]
     client.reached(job_id, "incomplete", "ready")
-    with httpx.Client(trust_env=False, headers={"X-Oc-Token": job["token"]}) as web:
+    with httpx.Client(timeout=60, trust_env=False, headers={"X-Oc-Token": job["token"]}) as web:
         form = {"file": ("film.mov", short_film.read_bytes())}
         assert web.post(f"{job['server']}/upload-file/{job_id}", files=form).is_success
-        client.reached(job_id, "ready", seconds=60)
+        client.reached(job_id, "ready")
         client.told("PATCH", f"/jobs/{job_id}", {"process": True})
         (output,) = client.reached(job_id, "completed")["output"]
         head = web.head(output["uri"])
@@ -162,14 +163,14 @@ def test_check_08_or_at_every_change_in_its_order_as_the_documents_receiver_writ
     with callback_files(tmp_path) as files, serving() as hook:
         job = client.made("mp4", process=False, callback=files.url, notify_status=True)
         client.told("POST", f"/jobs/{job['id']}/input", {"type": "remote", "source": short_src})
-        client.reached(job["id"], "ready", seconds=30)
+        client.reached(job["id"], "ready")
         client.told("PATCH", f"/jobs/{job['id']}", {"process": True})
         done = client.reached(job["id"], "completed")
         codes = [one["status"] for one in client.told("GET", f"/jobs/{job['id']}/history")]
         assert codes[-1] == "completed"
         assert {"ready", "processing"} <= set(codes)
         awaited(lambda: files.statuses(job["id"]) >= set(codes), "a file of each status")
-        assert done["output"][0]["uri"] in files.read(job["id"], "completed")
+        awaited(lambda: done["output"][0]["uri"] in files.read(job["id"], "completed"), "all of the last one")
         assert files.errors == ""
 
         httpx.post(files.url, content=b"no job", trust_env=False)
@@ -276,7 +277,7 @@ def test_the_documents_last_example_one_image_three_targets_two_credits(
     assert (len(done["output"]), done["spent"], len(done["warnings"])) == (2, 2, 1)
     assert counted.balance(farm) == 98 * CREDIT
     for one in done["output"]:
-        (tmp_path / one["filename"]).write_bytes(httpx.get(one["uri"], trust_env=False).content)
+        (tmp_path / one["filename"]).write_bytes(got(one["uri"]).content)
         with Image.open(tmp_path / one["filename"]) as image:
             assert image.format in {"PNG", "BMP", "GIF"}
             assert image.size == (320, 180)
@@ -288,7 +289,7 @@ def test_the_documents_last_example_one_image_three_targets_two_credits(
 def test_check_14_an_output_is_downloaded_as_often_as_it_may_be(client: Client, short_src: str) -> None:
     job_id = client.made("mp4", source=short_src, limits={"output": {"max_downloads": 1}})["id"]
     (output,) = client.reached(job_id, "completed")["output"]
-    with httpx.Client(trust_env=False) as web:
+    with httpx.Client(timeout=60, trust_env=False) as web:
         assert web.head(output["uri"]).status_code == 200
         assert web.head(output["uri"]).status_code == 200
         assert web.get(output["uri"]).status_code == 200
@@ -301,7 +302,7 @@ def test_an_output_that_was_deleted_is_gone_and_told_so(client: Client, short_sr
     job_id = client.made("mp4", source=short_src)["id"]
     (output,) = client.reached(job_id, "completed")["output"]
     assert client.ask("DELETE", f"/jobs/{job_id}/output/{output['id']}").status_code == 204
-    assert httpx.get(output["uri"], trust_env=False).status_code in {404, 410}
+    assert got(output["uri"]).status_code in {404, 410}
     assert client.told("GET", f"/jobs/{job_id}/output/{output['id']}")["status"] == "disabled"
 
 

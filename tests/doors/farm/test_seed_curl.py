@@ -96,5 +96,5 @@ def test_the_documents_own_line_finalizes_an_upload(farm: DoorFarm, tls: Tls, fi
         assert told["status"] in {"preparing", "ready"}, told
         return told if told["status"] == "ready" else None
 
-    playback = awaited(ready, "a video that is ready")["playback"]
+    playback = awaited(ready, "a video that is ready", 240)["playback"]
     assert "#EXTM3U" in curl.run(f"curl --location --url '{playback['hls']}'")

@@ -175,6 +175,26 @@ def test_how_far_a_job_is(farm: Farm) -> None:
     ]
 
 
+def test_frames_that_were_told_do_not_go_away_with_their_worker(farm: Farm) -> None:
+    farm.machines = {"m1": 2}
+    farm.submit()
+    farm.hands.seconds = lambda _: 8.0
+
+    async def scene() -> list[int]:
+        async with farm.running() as coordinator:
+            await asyncio.sleep(4.5)
+            told = [(await coordinator.jobs.progress("j"))["frames"]]
+            farm.hands.workers["worker-m1"].die()
+            for _ in range(4):
+                await asyncio.sleep(1.0)
+                told.append((await coordinator.jobs.progress_of(["j"]))["j"]["frames"])
+            return told
+
+    told = play(scene())
+    assert told[0] > 0
+    assert told == sorted(told)
+
+
 # Cancelled
 
 

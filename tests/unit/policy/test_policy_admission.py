@@ -365,11 +365,11 @@ def test_ten_thousand_jobs_of_a_thousand_accounts() -> None:
     ]
     waiting = room(*many, active=64, each=4)
     running = waiting.admit(NOON)
-    started = time.perf_counter()
+    started = time.thread_time()  # whatever else runs on this machine
     for _ in range(2000):
         waiting.ended(running.pop(0))
         running += waiting.admit(NOON)
-    taken = time.perf_counter() - started
+    taken = time.thread_time() - started
 
     assert len(running) == 64
     assert taken < 2.0

@@ -147,7 +147,7 @@ def test_the_rules_hold(running: list[InFlight], idle: list[Idle], rates: dict[s
 def test_a_large_farm_is_looked_through_quickly() -> None:
     running = [task(60 + number % 50, 0.3, name=f"t{number}", machine=f"m{number % 500}") for number in range(10_000)]
     idle = [Idle(f"w{number}", f"m{number}", 8) for number in range(500)]
-    started = time.perf_counter()
+    started = time.thread_time()  # whatever else runs on this machine
 
     assert len(copies_for(running, idle, USUAL, NOW)) == 4000
-    assert time.perf_counter() - started < 2.0
+    assert time.thread_time() - started < 2.0

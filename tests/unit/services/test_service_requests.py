@@ -58,6 +58,10 @@ def test_a_suffix_that_is_none_of_ours_is_refused() -> None:
     )
 
 
+def test_a_name_that_is_too_long_for_a_file_system_says_as_much_as_any_other() -> None:
+    assert container_of(f"/{'x' * 300}.mp4") == "mp4"
+
+
 @pytest.mark.parametrize(
     ("destination", "preset"),
     [("a.mp4", "h264"), ("a.mov", "h264"), ("a.mkv", "h264"), ("a.webm", "vp9"), ("a", "hls")],

@@ -131,6 +131,21 @@ def test_names_and_addresses_of_users_are_their_own(database: Database, now: dat
         assert not users.remove_user(conn, "u")
 
 
+def test_a_name_with_a_character_that_no_name_has_finds_nobody(database: Database) -> None:
+    with database.reading() as conn:
+        assert users.find_user(conn, "ann\0") is None
+        assert rows.load_account(conn, "a\0") is None
+
+
+def test_what_a_broken_file_made_somebody_say_can_be_kept(database: Database, now: datetime) -> None:
+    with database.writing() as conn:
+        rows.add_account(conn, Account(id="a", name="tag \0 found", created_at=now))
+    with database.reading() as conn:
+        found = rows.load_account(conn, "a")
+        assert found is not None
+        assert found.name in {"tag \0 found", "tag \N{REPLACEMENT CHARACTER} found"}
+
+
 def test_a_session_is_there_once(database: Database, now: datetime) -> None:
     session = Session(id="s", subject="user:u", created_at=now, expires_at=now)
     with database.writing() as conn:

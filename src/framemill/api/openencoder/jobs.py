@@ -16,9 +16,11 @@ from framemill.api.openencoder.ordering import TheOrders
 from framemill.api.openencoder.orders import Asked, Orders, stopping
 from framemill.api.openencoder.paging import PerPage, WhichPage, number_of
 from framemill.api.parts import ApiParts
+from framemill.api.progress import highest
 from framemill.api.strict import Text
 from framemill.errors import FarmError
-from framemill.jobs.states import JobState
+from framemill.jobs.model import Job
+from framemill.jobs.states import ENDED_JOB, JobState
 from framemill.services.numbered import Numbered
 
 CHANGES = [Depends(needs("jobs:write"))]
@@ -112,7 +114,12 @@ async def _all_told(parts: ApiParts, found: Sequence[Numbered]) -> list[dict[str
         except (FarmError, TimeoutError):
             live = {}
     now = datetime.now(UTC)
-    return [job_mapping.told(one, now, live.get(one.shown.job.id)) for one in found]
+    return [_further(one.shown.job, job_mapping.told(one, now, live.get(one.shown.job.id))) for one in found]
+
+
+def _further(job: Job, told: dict[str, Any]) -> dict[str, Any]:
+    """Its progress while it goes on, never less than before, also where the farm does not answer."""
+    return told if job.state in ENDED_JOB else told | {"progress": int(highest(job, told["progress"]))}
 
 
 ROUTES = (_routes("/jobs"), _routes("/job"))
