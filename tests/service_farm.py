@@ -119,3 +119,19 @@ def until(holds: Callable[[], bool], what: str, seconds: float = PATIENCE) -> No
     while not holds():
         assert time.monotonic() < end, f"{what} did not happen within {seconds:g} s"
         _LOOK.wait(0.05)
+
+
+def last_seen(there: Callable[[], object], what: str) -> float:
+    """When the last look began that found it, by the monotonic clock: a look takes time, and it may go meanwhile."""
+    found = time.monotonic()
+
+    def gone() -> bool:
+        nonlocal found
+        began = time.monotonic()
+        if there():
+            found = began
+            return False
+        return True
+
+    until(gone, f"the end of {what}")
+    return found

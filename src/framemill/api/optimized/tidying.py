@@ -9,7 +9,8 @@ from framemill.jobs.states import ENDED_JOB
 from framemill.store.database import Database
 from framemill.store.jobs import load_job
 
-_SECONDS = 10.0
+_SECONDS = 60.0
+"""A worker may be slow to stop; after that the farm tidies as it always does."""
 _LOOK_SECONDS = 0.25
 
 
