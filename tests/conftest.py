@@ -1,5 +1,6 @@
 """What every test shares."""
 
+import contextlib
 import gc
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,8 @@ from hypothesis import HealthCheck, settings
 import framemill  # noqa: F401
 
 if TYPE_CHECKING:
+    from servers.postgres import Server
+
     from framemill.store.database import Database
 
 # Times are noisy: no example fails for being slow, as the first one is that imports something.
@@ -22,6 +25,11 @@ settings.load_profile("untimed")
 gc.disable()
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """What may be asked for."""
+    parser.addoption("--postgres", action="store_true", help="have the stores of the API and its doors on PostgreSQL")
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_finish() -> None:
     """Look for garbage from now on, and only among what the tests make."""
@@ -30,10 +38,39 @@ def pytest_collection_finish() -> None:
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> "Iterator[Database]":
-    """A new store on SQLite."""
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> "Iterator[Database]":
+    """A new store: on SQLite, unless PostgreSQL was asked for."""
+    if request.config.getoption("--postgres"):
+        yield request.getfixturevalue("on_postgres")
+        return
     from made_store import made_store  # noqa: PLC0415 - most tests need none
 
     made = made_store(tmp_path / "farm.db")
     yield made
     made.close()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> "Iterator[tuple[Server, str]]":
+    """A server, and a database in it with all tables, to be copied."""
+    from servers.postgres import running_server  # noqa: PLC0415 - most runs need none
+
+    from framemill.store.database import Database  # noqa: PLC0415
+
+    with running_server() as server:
+        template = server.new_database()
+        with contextlib.closing(Database(server.url(template))) as made:
+            made.create()
+        yield server, template
+
+
+@pytest.fixture
+def on_postgres(postgres: "tuple[Server, str]", tmp_path: Path) -> "Iterator[Database]":
+    """A new store on that server."""
+    from placed import Placed  # noqa: PLC0415
+
+    server, template = postgres
+    name = server.new_database(template)
+    with contextlib.closing(Placed(server.url(name), tmp_path)) as made:
+        yield made
+    server.drop(name)

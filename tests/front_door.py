@@ -9,7 +9,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -18,6 +17,7 @@ import limits.strategies
 import pytest
 import uvicorn
 from fastapi import FastAPI
+from placed import folder_of
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
@@ -118,14 +118,14 @@ class FrontDoor:
         self.database = database
         self.farm = FakeFarm() if farm is None else farm(self)
         self.nudged: list[list[str]] = []
-        folder = Path(database.url.database or "")
+        folder = folder_of(database)
         self.parts = ApiParts(
             database=database,
             nudge=self._nudge,
             admin_key=KEY,
             seals=Seals("a farm's secret"),
             farm=self.farm,
-            files=FilePlace(blobs=LocalBlobs(folder.with_name("blobs")), work=folder.with_name("work")),
+            files=FilePlace(blobs=LocalBlobs(folder / "blobs"), work=folder / "work"),
         )
         self.app: FastAPI = create_app(self.parts)
 

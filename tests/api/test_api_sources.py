@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from ipaddress import ip_network
-from pathlib import Path
 from typing import Any
 
 import pytest
+from placed import stored_in
 from servers.scripted import scripted
 
 from framemill.services.jobs import Jobs
@@ -73,7 +73,7 @@ def test_what_opens_a_source_is_taken_and_not_told(
     assert (shown["uri"], shown["credentials"]) == (uri, credentials)
     told = [answer.text, caplog.text, source_of(door, job_id).model_dump_json()]
     told += [door.get(f"/v1/jobs/{job_id}{path}").text for path in ("", "/inputs", "/outputs", "/events", "/why")]
-    told += [door.get("/v1/jobs").text, Path(door.database.url.database).read_bytes().decode("latin-1")]
+    told += [door.get("/v1/jobs").text, stored_in(door.database).decode("latin-1")]
     assert [secret for secret in SECRETS for one in told if secret in one] == []
     way = way_to(source_of(door, job_id), "default")
     assert door.parts.desk.keyring.uri(way) == source["uri"]

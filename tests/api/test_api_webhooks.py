@@ -2,11 +2,11 @@
 
 import json
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
 from front_door import KEY, FrontDoor, wanted
+from placed import stored_in
 from standardwebhooks import Webhook as Verifier
 
 from framemill.api.native.telling import SCHEME
@@ -147,8 +147,7 @@ def test_no_secret_of_an_address_is_kept_in_clear_or_shown(door: Any) -> None:
     assert (message.url, message.host) == (hook["url"], "hooks.example:443")
     assert door.parts.seals.opened(message.sealed_url or "") == url
     assert secrets_for(message, None, door.parts.seals, datetime.now(UTC)) == [hook["secret"]]
-    files = Path(door.database.url.database or "").parent.glob("farm.db*")
-    stored = b"".join(file.read_bytes() for file in files)
+    stored = stored_in(door.database)
     assert hook["id"].encode() in stored
     for secret in (b"hunter2", b"sesame", hook["secret"].encode()):
         assert secret not in stored

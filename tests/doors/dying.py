@@ -10,6 +10,7 @@ from pathlib import Path
 
 import httpx
 from front_door import FrontDoor
+from placed import Placed, folder_of
 from sqlalchemy import Connection, func, select
 
 from framemill.jobs.uploads import UploadState
@@ -17,18 +18,17 @@ from framemill.services.fileplace import FilePlace
 from framemill.storage.access import S3Access
 from framemill.storage.blobs import BucketAt, Home
 from framemill.storage.s3blobs import S3Blobs
-from framemill.store.database import Database
 from framemill.store.exchange_tables import uploads
 from framemill.store.video_tables import videos
 
 KILLED = 9
 
 
-class Fatal(Database):
+class Fatal(Placed):
     """Its process dies with what is about to be committed: a video, or that an upload is whole."""
 
-    def __init__(self, url: str, before: str) -> None:
-        super().__init__(url)
+    def __init__(self, url: str, folder: Path, before: str) -> None:
+        super().__init__(url, folder)
         self._before = before
 
     @contextlib.contextmanager
@@ -47,7 +47,7 @@ class Fatal(Database):
 
 def use_bucket(door: FrontDoor, endpoint: str) -> S3Blobs:
     """Have the farm's files in moto's bucket `farm`."""
-    folder = Path(door.database.url.database or "").parent
+    folder = folder_of(door.database)
     access = S3Access(access_key_id="test", secret_access_key="test", endpoint=endpoint)  # noqa: S106
     home = Home(root=folder / "blobs", work=folder / "work", bucket=BucketAt(name="farm", access=access))
     blobs = S3Blobs(home)
@@ -57,9 +57,8 @@ def use_bucket(door: FrontDoor, endpoint: str) -> S3Blobs:
 
 def main(*words: str) -> None:
     """Ask it; whoever comes back was not killed."""
-    url, before, endpoint, bearer, path, body = words
-    database = Fatal(url, before)
-    door = FrontDoor(database)
+    url, folder, before, endpoint, bearer, path, body = words
+    door = FrontDoor(Fatal(url, Path(folder), before))
     if endpoint:
         use_bucket(door, endpoint)
 

@@ -1,11 +1,11 @@
 """Convertrilo over raw HTTP: what its client of 0.2.8 adds: presets, destinations, credentials, files that go."""
 
 import uuid
-from pathlib import Path
 from typing import Any
 
 import pytest
 from doors.test_convertrilo_ondemand import encode, published, status
+from placed import stored_in
 from sqlalchemy import func, select
 
 from framemill.store.exchange_tables import keepsakes
@@ -49,8 +49,8 @@ def test_nothing_that_is_secret_is_told_or_kept_in_clear(door: Any) -> None:
     listed = door.get(f"{AT}/ondemand/credentials/google-drive").json()
     assert listed == {"credentials": [shown]}
     assert "hunter" not in str((made, shown, listed, door.get(f"{AT}/output-destinations").json()))
-    files = Path(door.database.url.database or "").parent.glob("farm.db*")
-    assert not any(b"hunter2" in one.read_bytes() or b"hunter3" in one.read_bytes() for one in files)
+    stored = stored_in(door.database)
+    assert not any(secret in stored for secret in (b"hunter2", b"hunter3"))
 
 
 def test_what_another_account_keeps_is_not_there(door: Any) -> None:
@@ -101,8 +101,7 @@ def test_whatever_is_named_like_a_secret_is_one(name: str, door: Any) -> None:
     edited = door.ask("PATCH", f"{AT}/output-destinations/{kept['id']}", {name: "hunter6"})
     assert edited.status_code == 200
     assert "hunter" not in made.text + edited.text + door.get(f"{AT}/output-destinations").text
-    files = Path(door.database.url.database or "").parent.glob("farm.db*")
-    assert not any(b"hunter" in one.read_bytes() for one in files)
+    assert b"hunter" not in stored_in(door.database)
 
 
 def test_settings_of_key_frames_and_names_of_objects_are_no_secrets(door: Any) -> None:

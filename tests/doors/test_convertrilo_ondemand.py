@@ -4,12 +4,13 @@ import dataclasses
 import uuid
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 from doors.conftest import AskedDoor
 from front_door import FACTS, FakeFarm, FrontDoor
+from placed import stored_in
+from sqlalchemy import update
 
 from framemill.api.convertrilo.ondemand_words import result_paths
 from framemill.jobs.model import Delivery
@@ -34,6 +35,7 @@ from framemill.storage.credentials import Credentials
 from framemill.store.database import Database
 from framemill.store.deliveries import save_deliveries
 from framemill.store.jobs import load_job, save_input
+from framemill.store.schema import jobs
 
 AT = "/convertrilo/ondemand"
 SRC = "https://example.org/films/in.mp4?token=sesame"
@@ -125,7 +127,7 @@ def test_check_17c_the_link_of_a_success_is_good_for_as_long_as_was_asked_for(do
 
     with door.database.writing() as conn:
         long_ago = datetime.now(UTC) - timedelta(seconds=3601)
-        conn.exec_driver_sql("UPDATE jobs SET ended_at = ? WHERE id = ?", (f"{long_ago:%Y-%m-%d %H:%M:%S.%f}", job_id))
+        conn.execute(update(jobs).where(jobs.c.id == job_id).values(ended_at=long_ago))
     late = status(door, job_id)
     assert (late["status"], late["downloadUrl"], late["expiresIn"]) == ("success", None, 0)
 
@@ -148,8 +150,7 @@ def test_check_18a_an_output_goes_to_a_bucket_and_its_keys_are_told_nobody(known
     assert found["destination"] == {"type": "s3", "bucket": "out", "key": "a/b.mp4"}
     (target,) = job_of(door, told["jobId"]).outputs[0].targets
     assert target.uri == "s3://out/a/b.mp4"
-    files = Path(door.database.url.database or "").parent.glob("farm.db*")
-    assert not any(b"hunter2" in one.read_bytes() for one in files)
+    assert b"hunter2" not in stored_in(door.database)
     assert "hunter2" not in str((told, found))
     door.moved(told["jobId"], *TO_THE_END)
     done = status(door, told["jobId"])

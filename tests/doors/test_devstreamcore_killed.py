@@ -18,6 +18,7 @@ import pytest
 from doors import dying
 from doors.devstreamcore import MIB, V1, Client, customer, refused
 from front_door import FrontDoor
+from placed import folder_of
 from servers.moto import running_moto
 from sqlalchemy import func, select
 
@@ -67,7 +68,7 @@ def count(door: FrontDoor, table: Any) -> int:
 
 def killed(door: FrontDoor, client: Client, path: str, body: dict[str, Any], *how: str) -> None:
     """Another API over the same store is asked, and dies before it commits what it was to commit."""
-    words = [str(door.database.url), *how, client.key, V1 + path, json.dumps(body)]
+    words = [str(door.database.url), str(folder_of(door.database)), *how, client.key, V1 + path, json.dumps(body)]
     environment = {**os.environ, "PYTHONPATH": str(TESTS)}
     done = subprocess.run(
         [sys.executable, dying.__file__, *words], env=environment, check=False, capture_output=True, text=True

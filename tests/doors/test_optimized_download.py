@@ -10,6 +10,9 @@ import pytest
 from doors.conftest import AskedDoor
 from doors.optimized import ITEM, App, done, set_up
 from servers.jellyfin import running_jellyfin
+from sqlalchemy import update
+
+from framemill.store.schema import deliveries
 
 T = "token-4711"
 BODY = random.Random(7).randbytes(300_001)  # noqa: S311 - any bytes
@@ -91,7 +94,7 @@ def test_check_13_nothing_is_hashed_again_for_a_range(film: Film, door: AskedDoo
     with path.open("r+b") as file:
         file.truncate(1 << 30)  # a hole: to hash it would take seconds
     with door.database.writing() as conn:
-        conn.exec_driver_sql("UPDATE deliveries SET size = ?", (1 << 30,))
+        conn.execute(update(deliveries).values(size=1 << 30))
     film.get(range="bytes=0-99")
     began = time.process_time()
     hashlib.sha256(bytes(1 << 26))

@@ -11,6 +11,7 @@ from doors.conftest import AskedDoor
 from doors.optimized import ITEM, App, set_up
 from servers.jellyfin import Jellyfin, Movie, running_jellyfin
 from servers.scripted import scripted
+from sqlalchemy import update
 
 from framemill.errors import SourceError, SourceRefused, SourceUnreachable
 from framemill.farm.fetching import Bounds, Fetched, fetched
@@ -19,6 +20,7 @@ from framemill.farm.orders import IngestOrder
 from framemill.storage.keyring import way_to
 from framemill.storage.local import LocalBlobs
 from framemill.store.jobs import load_job
+from framemill.store.schema import inputs
 
 T = "token-4711"
 PIECES = [bytes([number]) * 1000 for number in range(10)]
@@ -148,7 +150,7 @@ def test_a_server_that_sends_the_farm_elsewhere_is_not_followed(door: AskedDoor,
         worker = Worker(door, tmp_path / "fetched")
         with door.database.writing() as conn:
             sealed = door.parts.seals.seal(f"{jellyfin.url}/Videos/{ITEM}/stream?static=true")
-            conn.exec_driver_sql("UPDATE inputs SET sealed_uri = ?, uri = 'http://jf/'", (sealed,))
+            conn.execute(update(inputs).values(sealed_uri=sealed, uri="http://jf/"))
         with pytest.raises(SourceRefused, match="another server"):
             worker.fetched(job_id)
         assert jellyfin.asked
