@@ -10,7 +10,6 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from fake_farm import Farm
 from fake_hands import FakeHands
-from made_store import made_store
 from mortal import play
 from storage.test_blobs import new_bucket
 
@@ -19,6 +18,7 @@ from framemill.jobs.states import JobState
 from framemill.storage.access import S3Access
 from framemill.storage.blobs import Home
 from framemill.storage.s3blobs import S3Blobs
+from framemill.store.database import Database
 
 FILM = b"[0,10)[10,20)[20,30)[30,40)"
 WORKING = (
@@ -52,8 +52,8 @@ class BucketFarm(Farm):
 
 
 @pytest.fixture
-def farm(tmp_path: Path, moto: str) -> BucketFarm:
-    made = BucketFarm(tmp_path, made_store(tmp_path / "farm.db"))
+def farm(tmp_path: Path, moto: str, database: Database) -> BucketFarm:
+    made = BucketFarm(tmp_path, database)
     made.put_into(S3Access(access_key_id="test", secret_access_key="test", endpoint=moto))  # noqa: S106
     return made
 

@@ -12,6 +12,7 @@ from servers.postgres import Server
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 from store.cutting import Wire, wire
+from unit.store.conftest import at_once
 
 from framemill.errors import FarmError
 from framemill.store.batches import MOST_CONFLICTS
@@ -22,12 +23,8 @@ from framemill.store.writer import Writer
 
 def gather(writer: Writer, *changes: Callable[[Connection], Any]) -> list[Any]:
     """What came of changes that were asked for at the same time."""
-
-    async def ask() -> list[Any]:
-        return await asyncio.gather(*(writer.write(change) for change in changes), return_exceptions=True)
-
     try:
-        return asyncio.run(ask())
+        return asyncio.run(at_once(writer, *changes))
     finally:
         writer.close()
 

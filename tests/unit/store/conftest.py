@@ -4,6 +4,7 @@ What a test here says of `database` holds for PostgreSQL, too: `tests/store` run
 replaced. What only SQLite does is in `test_store_sqlite.py`.
 """
 
+import asyncio
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,12 +12,22 @@ from typing import Any
 
 import pytest
 from made_store import made_store
+from sqlalchemy import Connection
 
 from framemill.jobs.model import ChunkRow, Input, Job, Output
 from framemill.store.database import Database
 from framemill.store.jobs import add_job
+from framemill.store.writer import Writer
 
 NOON = datetime(2030, 5, 17, 12, 0, tzinfo=UTC)
+
+
+async def at_once(writer: Writer, *changes: Callable[[Connection], Any]) -> list[Any]:
+    """What came of changes that were asked for before the writer took the first of them."""
+    asking = [asyncio.ensure_future(writer.write(change)) for change in changes]
+    with writer._more:  # so its thread takes none
+        await asyncio.sleep(0)
+    return await asyncio.gather(*asking, return_exceptions=True)
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, insert, select, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
+from unit.store.conftest import at_once
 
 from framemill.errors import FarmError, StaleWrite
 from framemill.store.database import Database
@@ -57,13 +58,8 @@ def test_what_waits_goes_in_one_transaction(database: Database, writer: Writer) 
 
         return change
 
-    async def ask() -> list[object]:
-        asking = [asyncio.ensure_future(writer.write(in_transaction(word))) for word in words]
-        with writer._more:  # its thread takes nothing before all have asked
-            await asyncio.sleep(0)
-        return await asyncio.gather(*asking)
-
-    assert len(set(asyncio.run(ask()))) == 1
+    transactions = asyncio.run(at_once(writer, *map(in_transaction, words)))
+    assert len(set(transactions)) == 1
     assert noted(database) == words
 
 
@@ -197,7 +193,7 @@ class FakeTrouble:
 
     def _grown(self, count: int) -> bool:
         with self._more:
-            return self._more.wait_for(lambda: len(self.told) >= count, timeout=10)
+            return self._more.wait_for(lambda: len(self.told) >= count, timeout=60)
 
 
 @pytest.mark.parametrize("inline", [False, True])
