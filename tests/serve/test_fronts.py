@@ -172,6 +172,13 @@ def test_figures_and_sockets_are_this_machines_and_this_users(service: Fronted) 
         assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0
 
 
+def test_a_client_that_offers_another_protocol_keeps_its_body(service: Fronted) -> None:
+    """As Java's does with HTTP/2."""
+    offer = {"Connection": "Upgrade, HTTP2-Settings", "Upgrade": "h2c", "HTTP2-Settings": "AAEAAEAAAAIAAAAB"}
+    answer = service.http("POST", "/v1/uploads", json={"filename": "film.bin"}, headers=offer)
+    assert answer.status_code == 201, answer.text
+
+
 def _other_addresses() -> set[str]:
     """Of this machine, as others reach it."""
     found = {info[4][0] for info in socket.getaddrinfo(socket.gethostname(), None, socket.AF_INET)}
