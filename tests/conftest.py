@@ -51,26 +51,31 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> "Iterator[Databa
 
 
 @pytest.fixture(scope="session")
-def postgres() -> "Iterator[tuple[Server, str]]":
-    """A server, and a database in it with all tables, to be copied."""
+def postgres() -> "Iterator[Server]":
+    """A PostgreSQL of the tests' own."""
     from servers.postgres import running_server  # noqa: PLC0415 - most runs need none
 
-    from framemill.store.database import Database  # noqa: PLC0415
-
     with running_server() as server:
-        template = server.new_database()
-        with contextlib.closing(Database(server.url(template))) as made:
-            made.create()
-        yield server, template
+        yield server
+
+
+@pytest.fixture(scope="session")
+def tables(postgres: "Server") -> str:
+    """A database in it with all tables, to be copied: that is quicker than making them for every test."""
+    from framemill.store.database import Database  # noqa: PLC0415 - as above
+
+    name = postgres.new_database()
+    with contextlib.closing(Database(postgres.url(name))) as template:
+        template.create()
+    return name
 
 
 @pytest.fixture
-def on_postgres(postgres: "tuple[Server, str]", tmp_path: Path) -> "Iterator[Database]":
-    """A new store on that server."""
-    from placed import Placed  # noqa: PLC0415
+def on_postgres(postgres: "Server", tables: str, tmp_path: Path) -> "Iterator[Database]":
+    """A new store in it."""
+    from placed import Placed  # noqa: PLC0415 - as above
 
-    server, template = postgres
-    name = server.new_database(template)
-    with contextlib.closing(Placed(server.url(name), tmp_path)) as made:
+    name = postgres.new_database(tables)
+    with contextlib.closing(Placed(postgres.url(name), tmp_path)) as made:
         yield made
-    server.drop(name)
+    postgres.drop(name)

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -32,6 +33,7 @@ from framemill.media.estimate import estimated
 from framemill.sealing import Seals
 from framemill.services.fileplace import FilePlace
 from framemill.services.links import MOUNT
+from framemill.storage.content import content_type
 from framemill.storage.local import LocalBlobs
 from framemill.store.database import Database
 from framemill.store.jobs import load_job, save_job
@@ -192,19 +194,25 @@ def within_a_minute() -> Iterator[None]:
         yield
 
 
-def laid_down(door: FrontDoor, output: Output, name: str, body: bytes) -> Delivery:
+def place_of(door: FrontDoor, output: Output, path: str, attempt: int = 1) -> Path:
+    """Where the farm keeps that file of an output."""
+    return door.parts.files.work / output.job_id / str(attempt) / output.id / path
+
+
+def laid_down(door: FrontDoor, output: Output, path: str, body: bytes, *, attempt: int = 1, **more: Any) -> Delivery:
     """A file of an output where the farm keeps it, and what is to be written down of it."""
-    path = door.parts.files.work / output.job_id / "1" / output.id / name
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(body)
+    place = place_of(door, output, path, attempt)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_bytes(body)
     return Delivery(
         job_id=output.job_id,
+        attempt=attempt,
         output_id=output.id,
-        path=name,
-        uri="",
+        path=path,
         state=DeliveryState.COMPLETED,
         size=len(body),
         sha256=hashlib.sha256(body).hexdigest(),
         md5=hashlib.md5(body, usedforsecurity=False).hexdigest(),
-        content_type="video/mp4",
+        content_type=content_type(path),
+        **{"uri": "", **more},
     )

@@ -50,18 +50,6 @@ class Server(NamedTuple):
 
 
 @contextlib.contextmanager
-def kept_port(host: str = OPEN) -> Iterator[int]:
-    """A port at which nobody answers, and which nobody else is given, as the tests beside these ask for some, too.
-
-    Who is told of it may have it for a server (Linux: both say that they reuse it, and one of them listens).
-    """
-    with socket.socket() as keeping:
-        keeping.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        keeping.bind((host, 0))
-        yield keeping.getsockname()[1]
-
-
-@contextlib.contextmanager
 def serving(answers: Answers = lambda _: Answer(), host: str = OPEN, port: int = 0) -> Iterator[Server]:
     """A web server there, which answers so."""
     heard: list[Heard] = []

@@ -2,7 +2,6 @@
 
 import asyncio
 import base64
-import hashlib
 import itertools
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -14,12 +13,11 @@ import boto3
 import httpx
 import pytest
 from argon2 import PasswordHasher
-from front_door import KEY, FrontDoor
+from front_door import KEY, FrontDoor, laid_down, place_of
 from servers.moto import running_moto
 
-from framemill.jobs.model import Delivery, Job, Output
+from framemill.jobs.model import Job, Output
 from framemill.jobs.settings import OutputSettings
-from framemill.jobs.states import DeliveryState
 from framemill.jobs.uploads import LEAST_PART_BYTES
 from framemill.services.fileplace import FilePlace
 from framemill.services.links import output_token
@@ -78,21 +76,9 @@ class Door(FrontDoor):
         """One that is published, and lies in the bucket alone."""
         job = Job(account="default", door="native", created_at=datetime.now(UTC))
         output = Output(**{"job_id": job.id, "name": "film.mp4", **fields})
-        file = self.parts.files.work / job.id / "1" / output.id / path
-        file.parent.mkdir(parents=True)
-        file.write_bytes(BODY)
-        self.blobs.share(file)
-        file.unlink()
-        row = Delivery(
-            job_id=job.id,
-            attempt=1,
-            output_id=output.id,
-            path=path,
-            uri="",
-            state=DeliveryState.COMPLETED,
-            size=len(BODY),
-            sha256=hashlib.sha256(BODY).hexdigest(),
-        )
+        row = laid_down(self, output, path, BODY)
+        self.blobs.share(place_of(self, output, path))
+        place_of(self, output, path).unlink()
         with self.database.writing() as conn:
             add_job(conn, job, [], [output])
             save_deliveries(conn, [row])

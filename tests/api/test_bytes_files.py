@@ -12,11 +12,10 @@ from typing import Any
 import httpx
 import pytest
 from argon2 import PasswordHasher
-from front_door import KEY, FrontDoor
+from front_door import KEY, FrontDoor, laid_down, place_of
 
 from framemill.jobs.model import Delivery, Job, Output, Target
 from framemill.jobs.settings import OutputSettings
-from framemill.jobs.states import DeliveryState
 from framemill.services.fileplace import FilePlace
 from framemill.services.links import output_token
 from framemill.storage.workplace import growing_folder
@@ -58,26 +57,10 @@ class Door(FrontDoor):
         """An output that is published with these files."""
         job = Job(account=account, door="native", created_at=datetime.now(UTC), attempt=attempt)
         output = Output(**{"job_id": job.id, "name": "film.mp4", **fields})
-        target = output.targets[0].uri if output.targets else None
-        folder = self.parts.files.work / job.id / str(attempt) / output.id
-        rows = []
-        for path, body in files.items():
-            (folder / path).parent.mkdir(parents=True, exist_ok=True)
-            (folder / path).write_bytes(body)
-            os.utime(folder / path, (NOON, NOON))
-            rows.append(
-                Delivery(
-                    job_id=job.id,
-                    attempt=attempt,
-                    output_id=output.id,
-                    target=None if target is None else 0,
-                    path=path,
-                    uri=target or "",
-                    state=DeliveryState.COMPLETED,
-                    size=len(body),
-                    sha256=hashlib.sha256(body).hexdigest(),
-                )
-            )
+        where = {"target": 0, "uri": output.targets[0].uri} if output.targets else {}
+        rows = [laid_down(self, output, path, body, attempt=attempt, **where) for path, body in files.items()]
+        for path in files:
+            os.utime(place_of(self, output, path, attempt), (NOON, NOON))
         with self.database.writing() as conn:
             add_job(conn, job, [], [output])
             save_deliveries(conn, rows)

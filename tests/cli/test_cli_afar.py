@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from front_door import KEY, FakeFarm, FrontDoor, served, wanted
+from front_door import KEY, FakeFarm, FrontDoor, laid_down, served, wanted
 from made_store import made_store
 from standardwebhooks import Webhook as Verifier
 
@@ -22,12 +22,10 @@ from framemill.cli.main import cli
 from framemill.cli.webhooks import listen
 from framemill.client import Framemill
 from framemill.errors import FarmError, SourceMissing, WrongUse
-from framemill.jobs.model import Delivery
 from framemill.jobs.reasons import Reason
 from framemill.jobs.states import (
     ChunksCommitted,
     Delivered,
-    DeliveryState,
     Failed,
     InputsReady,
     JobState,
@@ -64,33 +62,15 @@ class Encoding(FakeFarm):
             (output,) = shown.outputs
             names = {path or output.name: body for path, body in self.files.items()}
             if not output.targets:
-                self._keep(job_id, output.id, names)
+                rows = [laid_down(self._door, output, path, body) for path, body in names.items()]
+                with self._door.database.writing() as conn:
+                    save_deliveries(conn, rows)
             files = [{"path": path, "size": len(body)} for path, body in names.items()]
             told = {"path": output.name, "files": files, "proof": {}}
             report: dict[str, Any] = {"warnings": [], "source": {}, "seconds": {}, "plan": {"chunks": [{}]}}
             report["outputs"] = [told]
             moves = (InputsReady(), Planned(), ChunksCommitted(), Stitched(), Packaged(report), Delivered())
             self._door.moved(job_id, Started(), *moves)
-
-    def _keep(self, job_id: str, output_id: str, files: dict[str, bytes]) -> None:
-        folder = self._door.parts.files.work / job_id / "1" / output_id
-        for path, body in files.items():
-            (folder / path).parent.mkdir(parents=True, exist_ok=True)
-            (folder / path).write_bytes(body)
-        rows = [
-            Delivery(
-                job_id=job_id,
-                output_id=output_id,
-                path=path,
-                uri="",
-                state=DeliveryState.COMPLETED,
-                size=len(body),
-                sha256=hashlib.sha256(body).hexdigest(),
-            )
-            for path, body in files.items()
-        ]
-        with self._door.database.writing() as conn:
-            save_deliveries(conn, rows)
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """Files on their way to a farm and from it: over real connections that are cut."""
 
-import hashlib
 import random
 import threading
 from dataclasses import replace
@@ -9,13 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from front_door import KEY, FrontDoor, served
+from front_door import KEY, FrontDoor, laid_down, served
 
 from framemill.client import Framemill
 from framemill.errors import Conflict, FarmError, NotFound, OutputError, SourceMissing, WrongUse
-from framemill.jobs.model import Delivery, Job, Output
+from framemill.jobs.model import Job, Output
 from framemill.jobs.settings import OutputSettings
-from framemill.jobs.states import DeliveryState
 from framemill.store.deliveries import save_deliveries
 from framemill.store.jobs import add_job
 from framemill.store.uploads import load_upload
@@ -44,22 +42,7 @@ def published(door: FrontDoor, files: dict[str, bytes], **fields: Any) -> Output
     """An output with these files, as a coordinator would have left them."""
     job = Job(account="default", door="native", created_at=datetime.now(UTC))
     output = Output(**{"job_id": job.id, "name": "film.mp4", **fields})
-    folder = door.parts.files.work / job.id / "1" / output.id
-    rows = []
-    for path, body in files.items():
-        (folder / path).parent.mkdir(parents=True, exist_ok=True)
-        (folder / path).write_bytes(body)
-        rows.append(
-            Delivery(
-                job_id=job.id,
-                output_id=output.id,
-                path=path,
-                uri="",
-                size=len(body),
-                state=DeliveryState.COMPLETED,
-                sha256=hashlib.sha256(body).hexdigest(),
-            )
-        )
+    rows = [laid_down(door, output, path, body) for path, body in files.items()]
     with door.database.writing() as conn:
         add_job(conn, job, [], [output])
         save_deliveries(conn, rows)

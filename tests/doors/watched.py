@@ -8,13 +8,12 @@ from typing import Any
 
 import jwt
 from doors.devstreamcore import Client
-from front_door import FACTS, FrontDoor
+from front_door import FACTS, FrontDoor, laid_down
 
-from framemill.jobs.model import Delivery, Input, Job, Output
+from framemill.jobs.model import Input, Job, Output
 from framemill.jobs.states import (
     ChunksCommitted,
     Delivered,
-    DeliveryState,
     InputsReady,
     InputState,
     JobEvent,
@@ -100,8 +99,8 @@ def ready(door: FrontDoor, video_id: str) -> None:
     """It is done."""
     landed(door, video_id)
     job, _, (package, poster) = job_of(door, video_id)
-    _publish(door, job, package, FILES)
-    _publish(door, job, poster, {"output.jpg": POSTER})
+    _publish(door, package, FILES)
+    _publish(door, poster, {"output.jpg": POSTER})
     report: dict[str, Any] = {
         "source": {"format": FACTS["format"]},
         "outputs": [{"name": package.name, "renditions": RENDITIONS}, {"name": poster.name, "renditions": []}],
@@ -128,21 +127,8 @@ def signing_key(client: Client) -> dict[str, Any]:
     return made
 
 
-def _publish(door: FrontDoor, job: Job, output: Output, files: dict[str, bytes]) -> None:
-    rows = []
-    for path, body in files.items():
-        _write(door.parts.files.work / job.id / "1" / output.id / path, body)
-        rows.append(
-            Delivery(
-                job_id=job.id,
-                output_id=output.id,
-                path=path,
-                uri="",
-                state=DeliveryState.COMPLETED,
-                size=len(body),
-                sha256=hashlib.sha256(body).hexdigest(),
-            )
-        )
+def _publish(door: FrontDoor, output: Output, files: dict[str, bytes]) -> None:
+    rows = [laid_down(door, output, path, body) for path, body in files.items()]
     with door.database.writing() as conn:
         save_deliveries(conn, rows)
 

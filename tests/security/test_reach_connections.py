@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator
 
 import httpx
 import pytest
-from reached import CLOSED, OPEN, OPENED, Answer, Server, kept_port, reach, serving
+from reached import CLOSED, OPEN, OPENED, Answer, Server, reach, serving
+from servers.started import free_port
 
 from framemill.errors import AddressRefused
 from framemill.storage.guard import GuardedSyncTransport, GuardedTransport, Reach, connected, system_addresses
@@ -35,7 +36,7 @@ both = pytest.mark.parametrize("ask", [by_waiting, by_loop])
 @pytest.fixture
 def closed() -> Iterator[Server]:
     """Some tests have a server at its port in the open network, too."""
-    with kept_port() as port, serving(host=CLOSED, port=port) as server:
+    with serving(host=CLOSED, port=free_port()) as server:
         yield server
 
 
@@ -125,7 +126,8 @@ def test_a_socket_of_the_operators_own_goes_anywhere(closed: Server) -> None:
 
 
 def test_nobody_there_is_no_refusal() -> None:
-    with kept_port() as port, pytest.raises(ConnectionRefusedError):
+    port = free_port()
+    with pytest.raises(ConnectionRefusedError):
         connected(OPEN, port, reach(), 5)
     with pytest.raises(OSError, match="not known"):
         connected("unknown.example", 80, reach(), 5)

@@ -12,7 +12,8 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from reached import CLOSED, OPEN, Answer, Heard, Server, head_of, kept_port, reach, serving, speaking
+from reached import CLOSED, OPEN, Answer, Heard, Server, head_of, reach, serving, speaking
+from servers.started import free_port
 
 from framemill.storage.guard import Reach
 from framemill.storage.guardproxy import MARK, proxied, refused
@@ -39,7 +40,7 @@ def said(proxy: str, words: bytes, *, authorized: bool = True) -> bytes:
 @pytest.fixture
 def closed() -> Iterator[Server]:
     """One test has a server at its port in the open network, too."""
-    with kept_port() as port, serving(host=CLOSED, port=port) as server:
+    with serving(host=CLOSED, port=free_port()) as server:
         yield server
 
 
@@ -217,7 +218,8 @@ def test_an_answer_that_breaks_off_is_not_made_whole() -> None:
 
 def test_nobody_there_is_an_outage_and_no_refusal() -> None:
     proxy = proxied(reach())
-    with kept_port() as port, httpx.Client(proxy=proxy, trust_env=False) as web:
+    port = free_port()
+    with httpx.Client(proxy=proxy, trust_env=False) as web:
         assert web.get(f"http://{OPEN}:{port}/").status_code == 502
         assert web.get("http://unknown.example/").status_code == 502
     assert refused(proxy) is None

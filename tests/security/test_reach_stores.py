@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from reached import CLOSED, OPEN, OPENED, Answer, Heard, Names, kept_port, serving
+from reached import CLOSED, OPEN, OPENED, Answer, Heard, Names, serving
+from servers.started import free_port
 
 from framemill.errors import AddressRefused, StorageError
 from framemill.storage.access import Access, AzureAccess, DriveAccess, FtpAccess, GcsAccess, S3Access, SftpAccess
@@ -34,7 +35,7 @@ class Trap:
 @pytest.fixture
 def trap() -> Iterator[Trap]:
     """Nobody is at its port in the open network, where a name may lead first."""
-    with kept_port() as port, socket.create_server((CLOSED, port)) as listener:
+    with socket.create_server((CLOSED, free_port())) as listener:
         made = Trap(listener)
 
         def caught() -> None:

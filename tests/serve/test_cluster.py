@@ -11,7 +11,7 @@ import boto3
 import clips
 import pytest
 from servers.ceph import Gateway, running_gateway
-from servers.postgres import Server, running_server
+from servers.postgres import Server
 from service_farm import Service, until
 from sqlalchemy import select
 
@@ -22,12 +22,6 @@ from framemill.store.schema import chunks
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(1200)]
 
 SETTINGS = {"video_codec": "h264", "encoder_preset": "medium", "crf": 20}
-
-
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[Server]:
-    with running_server() as server:
-        yield server
 
 
 @pytest.fixture(scope="module")

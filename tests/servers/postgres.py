@@ -1,6 +1,5 @@
 """A PostgreSQL server of the tests' own: on a socket in a folder of its own, gone with them."""
 
-import ctypes
 import importlib.util
 import os
 import pwd
@@ -11,20 +10,19 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, LiteralString
 
 import psycopg
 import pytest
 from psycopg import sql
+from servers.started import die_with_me
 from sqlalchemy import URL
 
 NOBODY = "nobody"
 START_SECONDS = 120
 ROOM_BYTES = 1 << 30
-
-# Looked up here: between fork and exec no library may be opened beside threads.
-_PRCTL = getattr(ctypes.CDLL(None), "prctl", None)
 
 
 def programs() -> Path | None:
@@ -107,7 +105,7 @@ def running_server() -> Iterator[Server]:
                 stdout=log,
                 stderr=log,
                 cwd=folder,
-                preexec_fn=_die_with_me,  # noqa: PLW1509 (it only makes a system call)
+                preexec_fn=partial(die_with_me, signal.SIGINT),  # noqa: PLW1509 (it only makes a system call)
                 **as_whom,
             )
         try:
@@ -158,9 +156,3 @@ def _await(process: subprocess.Popen[bytes], folder: Path) -> None:
         else:
             return
     raise AssertionError(f"no answer in {START_SECONDS} s: {(folder / 'log').read_text()}")
-
-
-def _die_with_me() -> None:
-    """Nothing is left behind by tests that are killed (Linux only)."""
-    if _PRCTL is not None:
-        _PRCTL(1, signal.SIGINT)

@@ -51,7 +51,7 @@ def running(
             stderr=said,
             cwd=cwd,
             env=env,
-            preexec_fn=_die_with_me,  # noqa: PLW1509 (it only makes a system call)
+            preexec_fn=die_with_me,  # noqa: PLW1509 (it only makes a system call)
         )
     try:
         yield process
@@ -75,7 +75,7 @@ def await_port(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
     raise AssertionError(f"nobody at port {port} after {START_SECONDS} s: {log.read_text()[-2000:]}")
 
 
-def _die_with_me() -> None:
+def die_with_me(how: signal.Signals = signal.SIGKILL) -> None:
     """Nothing is left behind by tests that are killed (Linux only)."""
     if _PRCTL is not None:
-        _PRCTL(1, signal.SIGKILL)
+        _PRCTL(1, how)

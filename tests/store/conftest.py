@@ -4,7 +4,6 @@ The tests themselves are those of `tests/unit/store`; only what they are given d
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import closing
 
 import pytest
 
@@ -26,7 +25,7 @@ CONTRACT = (
 # Their assertions shall say as much here as there.
 pytest.register_assert_rewrite(*(f"unit.store.test_store_{subject}" for subject in CONTRACT))
 
-from servers.postgres import Server, running_server  # noqa: E402
+from servers.postgres import Server  # noqa: E402
 from unit.store.conftest import database, make_chunks, make_job, now, stored  # noqa: E402
 
 from framemill.store.database import Database  # noqa: E402
@@ -34,40 +33,25 @@ from framemill.store.database import Database  # noqa: E402
 __all__ = ["database", "make_chunks", "make_job", "now", "stored"]
 
 
-@pytest.fixture(scope="session")
-def server() -> Iterator[Server]:
-    with running_server() as running:
-        yield running
-
-
-@pytest.fixture(scope="session")
-def made(server: Server) -> str:
-    """A database with all tables, to be copied: that is quicker than making them for every test."""
-    name = server.new_database()
-    with closing(Database(server.url(name))) as template:
-        template.create()
-    return name
-
-
 @pytest.fixture
-def database_name(request: pytest.FixtureRequest, server: Server) -> Iterator[str]:
+def database_name(request: pytest.FixtureRequest, postgres: Server) -> Iterator[str]:
     wants_tables = "database" in request.fixturenames
-    name = server.new_database(request.getfixturevalue("made") if wants_tables else "template0")
+    name = postgres.new_database(request.getfixturevalue("tables") if wants_tables else "template0")
     yield name
-    server.drop(name)
+    postgres.drop(name)
 
 
 @pytest.fixture
-def empty(server: Server, database_name: str) -> Iterator[Database]:
-    place = Database(server.url(database_name))
+def empty(postgres: Server, database_name: str) -> Iterator[Database]:
+    place = Database(postgres.url(database_name))
     yield place
     place.close()
 
 
 @pytest.fixture
-def break_database(server: Server, database_name: str) -> Callable[[], Callable[[], None]]:
+def break_database(postgres: Server, database_name: str) -> Callable[[], Callable[[], None]]:
     def take_away() -> Callable[[], None]:
-        server.close_door(database_name)
-        return lambda: server.open_door(database_name)
+        postgres.close_door(database_name)
+        return lambda: postgres.open_door(database_name)
 
     return take_away

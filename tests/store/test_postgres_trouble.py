@@ -89,15 +89,15 @@ def test_what_is_always_in_the_way_is_given_up(database: Database) -> None:
 
 
 @pytest.fixture
-def cuttable(server: Server) -> Iterator[Wire]:
-    with tempfile.TemporaryDirectory(prefix="fm-", dir="/tmp") as folder, wire(Path(folder), server.folder) as made:
+def cuttable(postgres: Server) -> Iterator[Wire]:
+    with tempfile.TemporaryDirectory(prefix="fm-", dir="/tmp") as folder, wire(Path(folder), postgres.folder) as made:
         yield made
 
 
 @pytest.fixture
-def mine(server: Server, database_name: str, database: Database, cuttable: Wire) -> Iterator[Database]:
+def mine(postgres: Server, database_name: str, database: Database, cuttable: Wire) -> Iterator[Database]:
     """The same database, reached over a wire that can be cut."""
-    with closing(Database(server.url(database_name, host=cuttable.folder))) as reached:
+    with closing(Database(postgres.url(database_name, host=cuttable.folder))) as reached:
         with reached.writing() as conn:  # a new connection commits its settings first
             current_epoch(conn)
         yield reached
@@ -143,8 +143,8 @@ def test_nobody_holds_a_lock_for_ever(database: Database) -> None:
                 assert conn.execute(text(f"SHOW {setting}")).scalar_one() == "1min"
 
 
-def test_a_server_that_is_not_there_is_named(server: Server) -> None:
+def test_a_server_that_is_not_there_is_named(postgres: Server) -> None:
     with pytest.raises(FarmError, match=r'database "nobodys" does not exist; .*FRAMEMILL_DATABASE_URL'):
-        Database(server.url("nobodys")).create()
+        Database(postgres.url("nobodys")).create()
     with pytest.raises(FarmError, match="cannot be opened"):
-        Database(server.url("farm", host=Path("/nowhere"))).create()
+        Database(postgres.url("farm", host=Path("/nowhere"))).create()

@@ -21,7 +21,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import IO
+from typing import IO, NamedTuple
 
 from framemill.errors import ChildFailed
 from framemill.jobs.usage import Usage
@@ -34,6 +34,12 @@ _STDERR_BYTES = 4096  # of the end; a traceback
 _GRACE_SECONDS = 5.0
 
 
+class _Server(NamedTuple):
+    control: socket.socket
+    """Our end of what it is asked by; closed, it ends."""
+    process: "subprocess.Popen[bytes]"
+
+
 @dataclass(slots=True)
 class ForkServer:
     """The asking side. May be used from several event loops; a server that is gone is started again."""
@@ -43,8 +49,7 @@ class ForkServer:
     preload: tuple[str, ...]
     """Modules that every child finds imported."""
     _lock: threading.Lock = field(default_factory=threading.Lock)
-    _server: "subprocess.Popen[bytes] | None" = None
-    _control: socket.socket | None = None
+    _server: "_Server | None" = None
 
     def warm(self) -> None:
         """Start the server now, so that the first request does not wait for it."""
@@ -111,42 +116,41 @@ class ForkServer:
             killer.close()
         return told, answer
 
-    def _submitted(self, stderr: IO[bytes]) -> "tuple[socket.socket, socket.socket, subprocess.Popen[bytes]]":
+    def _submitted(self, stderr: IO[bytes]) -> "tuple[socket.socket, socket.socket, _Server]":
         """Ask for a child: our ends of its channel and of its life, and the server that has it."""
         channel, theirs = socket.socketpair()
         life, their_life = socket.socketpair()
         with theirs, their_life, self._lock:
             descriptors = [theirs.fileno(), their_life.fileno(), stderr.fileno()]
-            control, server = self._started()
+            server = self._started()
             try:
-                socket.send_fds(control, [b"f"], descriptors)
+                socket.send_fds(server.control, [b"f"], descriptors)
             except OSError:  # it ended since it was last used, with the thread that had started it
                 self._end()
-                control, server = self._started()
-                socket.send_fds(control, [b"f"], descriptors)
+                server = self._started()
+                socket.send_fds(server.control, [b"f"], descriptors)
         return channel, life, server
 
-    def _started(self) -> "tuple[socket.socket, subprocess.Popen[bytes]]":
-        if self._control is None or self._server is None or self._server.poll() is not None:
+    def _started(self) -> "_Server":
+        if self._server is None or self._server.process.poll() is not None:
             self._end()
-            self._control, theirs = socket.socketpair()
+            control, theirs = socket.socketpair()
             with theirs:
                 argv = [sys.executable, "-m", "framemill.media.forkserver", self.handler, *self.preload]
-                self._server = process.start(argv, theirs, subprocess.DEVNULL, None)
-        return self._control, self._server
+                self._server = _Server(control, process.start(argv, theirs, subprocess.DEVNULL, None))
+        return self._server
 
-    def _lost(self, server: "subprocess.Popen[bytes]") -> None:
+    def _lost(self, server: "_Server") -> None:
         """Ask it nothing more: its sockets close a moment before it can be seen to have ended."""
         with self._lock:
             if self._server is server:
                 self._end()
 
     def _end(self) -> None:
-        if self._control is not None:
-            self._control.close()
         if self._server is not None:
-            self._server.wait()
-        self._control = self._server = None
+            self._server.control.close()
+            self._server.process.wait()
+        self._server = None
 
 
 async def _all_of(reader: asyncio.StreamReader) -> bytes:

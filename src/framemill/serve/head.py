@@ -140,6 +140,7 @@ class HeadPlan:
             "RAY_SERVE_PROXY_HEALTH_CHECK_TIMEOUT_S": "3",
             # On a busy machine a proxy comes up slowly; after the 5 s of Serve it is killed, and the start with it.
             "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "60",
+            # Where its Python proxy is in front.
             "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "framemill.serve.reading:read_with_h11",
             # A replica that is replaced goes as soon as HAProxy knows; Serve's own 30 s would hold up every restart.
             "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "2",

@@ -52,6 +52,7 @@ def postgresql_engine(url: URL) -> Engine:
         engine = create_engine(url, pool_pre_ping=True, connect_args=patience)
     except ImportError:
         raise WrongUse(f"{url} needs the PostgreSQL driver: pip install 'framemill[postgres]'.") from None
+    any_text = _any_text()
 
     @event.listens_for(engine, "connect")
     def _prepare(connection: Any, _record: Any) -> None:
@@ -60,23 +61,21 @@ def postgresql_engine(url: URL) -> Engine:
             cursor.execute(f"SET idle_in_transaction_session_timeout = '{2 * BUSY_SECONDS}s'")
             cursor.execute(f"SET lock_timeout = '{2 * BUSY_SECONDS}s'")
         connection.commit()
-        _take_any_text(connection)
+        connection.adapters.register_dumper(str, any_text)
 
     return engine
 
 
-def _take_any_text(connection: Any) -> None:
-    """PostgreSQL refuses a statement with a NUL in a text, where SQLite finds or keeps it: it gets another character.
-
-    Names in an address may have one, and what a broken file makes ffmpeg say.
-    """
+def _any_text() -> type[Any]:
+    """How texts are sent: PostgreSQL refuses a statement with a NUL in one, where SQLite finds or keeps it, so it gets
+    another character. Names in an address may have one, and what a broken file makes ffmpeg say."""
     from psycopg.types.string import StrDumperUnknown  # noqa: PLC0415 - only who has the driver comes here
 
-    class Dumper(StrDumperUnknown):
+    class AnyText(StrDumperUnknown):
         def dump(self, obj: str) -> Any:
             return super().dump(obj.replace("\0", "\N{REPLACEMENT CHARACTER}"))
 
-    connection.adapters.register_dumper(str, Dumper)
+    return AnyText
 
 
 def sqlite_engine(url: URL, *, begin: str, writes: bool, rebuilds: bool = False) -> Engine:
